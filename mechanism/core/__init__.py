@@ -1,0 +1,1 @@
+"""The objects of the game: divergences, games, the training rule, payments, misreports."""

@@ -1,0 +1,229 @@
+r"""The one multiplier of the SW-Max problem, for each shape that the optimality condition takes.
+
+With :math:`s = S/\lambda` and gaps :math:`d = \max s - s \ge 0`, the optimum of
+:math:`\max_p \langle s, p\rangle - \sum q\varphi(p/q)` is
+:math:`p = q\,(\varphi')^{-1}(t - d)`, where the slope t at the best outcome makes p sum to 1
+(condition OPT of the paper, in units of lam).
+Every solver takes rows `gaps` and `reference` of shape (B, m) and returns a `Root`; it may
+overwrite its gaps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanism.core.divergences import Divergence
+from mechanism.core.errors import Floats
+
+MAX_ITERATIONS = 200
+_TINY = np.finfo(np.float64).tiny
+Curve: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True)
+class Root:
+    """Policies (B, m), top slope t, its deficit from the slope limit (B,), iterations (B,)."""
+
+    policy: Floats
+    slope: Floats
+    deficit: Floats
+    iterations: NDArray[np.int_]
+
+
+def closed_form(gaps: Floats, reference: Floats) -> Root:
+    """KL: p proportional to q exp(-d), in log space where products could underflow."""
+    logs = np.log(reference) - gaps if reference.min(initial=1.0) < 1e-280 else None
+    if logs is not None:  # the best outcome may be so rare that another with exp(-d) = 0 matters
+        gaps, peak = logs.max(axis=-1, keepdims=True) - logs, logs.max(axis=-1, keepdims=True)
+    policy = np.exp(np.negative(gaps, out=gaps), out=gaps)
+    if logs is None:
+        policy *= reference
+    total = policy.sum(axis=-1, keepdims=True)
+    policy /= total
+    log_total = np.log(total) if logs is None else np.log(total) + peak
+    return _root(policy, 1.0 - log_total, np.full_like(log_total, np.inf))
+
+
+def transfer(gaps: Floats, reference: Floats) -> Root:
+    """Total variation: all mass with d > 2 moves to the best outcomes, in proportion to q.
+
+    Outcomes with d = 2 exactly, where staying and moving tie, stay.
+    """
+    leaves = np.greater(gaps, 2.0, out=np.empty_like(gaps))
+    moved = np.vecdot(reference, leaves)[:, None]
+    policy = np.equal(gaps, 0.0, out=gaps)
+    policy *= moved / np.vecdot(reference, policy)[:, None]
+    policy += 1.0
+    policy -= leaves
+    policy *= reference
+    policy /= policy.sum(axis=-1, keepdims=True)
+    ones = np.ones((len(gaps), 1))
+    return _root(policy, ones, np.zeros_like(ones))
+
+
+def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floats, Root]:
+    r"""Solve :math:`\sum_x a_x (\delta + b_x)^{-c} = 1` for delta > 0, with some b = 0.
+
+    The power mean :math:`(\sum a u^{-c})^{-1/c}` is concave in delta, so Newton from the left
+    climbs to the root without overshooting. Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
+    """
+    start = np.maximum((weights ** (1.0 / power) - offsets).max(axis=-1, keepdims=True), _TINY)
+
+    base, terms = np.empty_like(offsets), np.empty_like(offsets)
+
+    def mean(delta: Floats) -> tuple[Floats, Floats]:
+        np.add(offsets, delta, out=base)
+        np.multiply(weights, _to_minus(base, power, out=terms), out=terms)
+        total = terms.sum(axis=-1, keepdims=True)
+        np.divide(terms, base, out=terms)
+        value = total ** (-1.0 / power)
+        return value, value * terms.sum(axis=-1, keepdims=True) / total
+
+    delta, count = _newton(mean, start, start, np.full_like(start, 2.0))
+    policy = weights * _to_minus(np.add(offsets, delta, out=base), power, out=terms)
+    return delta, Root(_complete(policy, offsets == 0.0), delta[:, 0], delta[:, 0], count)
+
+
+def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> tuple[Floats, Root]:
+    r"""Solve :math:`\sum_x q_x (z - b_x)_+^k = 1` for z, with some b = 0: chi-squared, alpha > 1.
+
+    For k >= 1 the norm :math:`(\sum q u_+^k)^{1/k}` is convex, so Newton from the right descends to
+    the root; at k = 1 it is piecewise linear and Newton ends after finitely many steps, exact.
+    """
+    best = np.take_along_axis(reference, offsets.argmin(axis=-1, keepdims=True), axis=-1)
+    mean_offset = np.vecdot(reference, offsets)[:, None]
+    all_active = (1.0 + mean_offset) if power == 1 else 1.0 + offsets.max(axis=-1, keepdims=True)
+    high = np.minimum(best ** (-1.0 / power), all_active) * (1.0 + 1e-9)
+    base, terms = np.empty_like(offsets), np.empty_like(offsets)
+
+    def norm(z: Floats) -> tuple[Floats, Floats]:
+        np.maximum(np.subtract(z, offsets, out=base), 0.0, out=base)
+        if power == 1:
+            active = np.greater(base, 0.0, out=terms)
+            return np.vecdot(reference, base)[:, None], np.vecdot(reference, active)[:, None]
+        np.multiply(reference, _power(base, power, out=terms), out=terms)
+        total = terms.sum(axis=-1, keepdims=True)
+        np.divide(terms, base, out=terms, where=base > 0)
+        value = total ** (1.0 / power)
+        return value, value * terms.sum(axis=-1, keepdims=True) / total
+
+    start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
+    z, count = _newton(norm, start, np.full_like(high, 0.5), high)
+
+    def policy_at(z: Floats) -> Floats:
+        np.maximum(np.subtract(z, offsets, out=base), 0.0, out=base)
+        return np.asarray(reference * _power(base, power, out=base))
+
+    policy = policy_at(z)
+    total = policy.sum(axis=-1, keepdims=True)
+    if np.all(np.abs(total - 1.0) <= 1e-9):
+        policy /= total
+    else:  # z is so large that its last bit moves mass: mix the policies on both sides of it
+        policy = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
+    return z, _root(policy, z, np.full_like(z, np.inf), count)
+
+
+def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Root:
+    """Bisect the top slope for a user's own f; the two last policies are mixed to sum to 1.
+
+    The mixture matters where f is not strictly convex: there p jumps, and every mixture is optimal.
+    """
+    top = np.where(gaps == 0.0, reference, 0.0).sum(axis=-1, keepdims=True)
+    ones = np.ones_like(top)
+    low, most = divergence._df(ones), divergence._df(1.0 / top)
+    high = np.fmin(low + gaps.max(axis=-1, keepdims=True), most)
+    low = low - 1e-6 * (1.0 + np.abs(low))
+    high = high + 1e-6 * (1.0 + np.abs(high))
+
+    def policy_at(slope: Floats) -> Floats:
+        ratio = divergence._df_inverse(slope - gaps)
+        return reference * np.nan_to_num(ratio, nan=0.0, posinf=np.finfo(float).max)
+
+    count = 0
+    while count < MAX_ITERATIONS:
+        count += 1
+        middle = (low + high) / 2
+        above = policy_at(middle).sum(axis=-1, keepdims=True) >= 1.0
+        stuck = (middle <= low) | (middle >= high)
+        low = np.where(above | stuck, low, middle)
+        high = np.where(above & ~stuck, middle, high)
+        if np.all(stuck):
+            break
+    iterations = np.full((len(gaps), 1), count)
+    policy = _mixed(policy_at(low), policy_at(high))
+    return _root(policy, low, divergence.slope_limit - low, iterations)
+
+
+def _newton(
+    curve: Curve, start: Floats, low: Floats, high: Floats
+) -> tuple[Floats, NDArray[np.int_]]:
+    """Solve curve(z) = 1 for an increasing curve by safeguarded Newton.
+
+    A step that leaves the bracket, or is not at most half of the one before, bisects instead.
+    """
+    z, last, count = start, np.full_like(start, np.inf), np.zeros(start.shape, dtype=int)
+    settled = np.zeros(start.shape, dtype=bool)
+    for _ in range(MAX_ITERATIONS):
+        value, slope = curve(z)
+        error = value - 1.0
+        low, high = np.where(error <= 0, z, low), np.where(error >= 0, z, high)
+        target = z - error / slope
+        good = (target >= low) & (target <= high) & (np.abs(target - z) <= 0.5 * last)
+        target = np.where(good, target, _between(low, high))
+        settled |= (np.abs(error) <= 4e-16) | (np.abs(target - z) <= 2e-16 * z)
+        settled |= high - low <= 4e-16 * high
+        if settled.all():
+            break
+        count += ~settled
+        last, z = np.abs(target - z), np.where(settled, z, target)
+    return z, count[:, 0] + 1
+
+
+def _between(low: Floats, high: Floats) -> Floats:
+    """Middle of a bracket of positive numbers: geometric while it spans more than a factor of 4."""
+    return np.where(high > 4.0 * low, np.sqrt(low) * np.sqrt(high), 0.5 * (low + high))
+
+
+def _power(base: Floats, power: float, out: Floats) -> Floats:
+    """base**power into `out`, by the cheapest ufunc."""
+    if power == 1:
+        return base
+    return np.square(base, out=out) if power == 2 else np.power(base, power, out=out)
+
+
+def _to_minus(base: Floats, power: float, out: Floats) -> Floats:
+    if power > 2:
+        return np.power(base, -power, out=out)
+    return np.reciprocal(_power(base, power, out=out), out=out)
+
+
+def _complete(policy: Floats, best: NDArray[np.bool_]) -> Floats:
+    """Make rows sum to 1; what rounding of the multiplier left over goes to the best outcomes."""
+    total = policy.sum(axis=-1, keepdims=True)
+    short = total < 1.0 - 1e-9
+    if np.any(short):
+        lack = (1.0 - total) / best.sum(axis=-1, keepdims=True)
+        policy = policy + np.where(best & short, lack, 0.0)
+        total = policy.sum(axis=-1, keepdims=True)
+    policy /= total
+    return policy
+
+
+def _mixed(few: Floats, many: Floats) -> Floats:
+    """Mix policies with too little and too much mass, on both sides of the root, to sum to 1."""
+    many = np.minimum(many, 1.0 + few)  # a ratio jumps to infinity at the slope limit
+    missing = 1.0 - few.sum(axis=-1, keepdims=True)
+    spread = (many - few).sum(axis=-1, keepdims=True)
+    share = np.clip(np.divide(missing, spread, out=np.ones_like(spread), where=spread > 0), 0, 1)
+    policy = few + share * (many - few)
+    return np.asarray(policy / policy.sum(axis=-1, keepdims=True))
+
+
+def _root(
+    policy: Floats, slope: Floats, deficit: Floats, iterations: NDArray[np.int_] | None = None
+) -> Root:
+    count = np.ones(len(policy), dtype=int) if iterations is None else np.ravel(iterations)
+    return Root(policy, slope[:, 0], deficit[:, 0], count)

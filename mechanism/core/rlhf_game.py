@@ -1,0 +1,329 @@
+"""The game: groups with reward models and sizes, an initial model, a divergence.
+
+`RLHFGame` has every distribution over m outcomes as a model; `CandidateGame` has k given ones.
+Source: Section 2 and Definition 3.1, arXiv:2405.16276v4.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mechanism.core.divergences import Divergence
+from mechanism.core.errors import (
+    Floats,
+    InvalidInputError,
+    ShapeError,
+    as_floats,
+    group_index,
+    require,
+)
+from mechanism.core.normalization import Normalization, check_rewards
+
+Model: TypeAlias = Floats | NDArray[np.intp]  # a policy (..., m), or the index of a candidate
+
+
+class _Groups:
+    """What both games share: true values of n groups and what follows from a chosen model."""
+
+    sizes: Floats
+
+    def valuations(self, model: ArrayLike) -> Floats:
+        raise NotImplementedError
+
+    def divergence_cost(self, model: ArrayLike) -> Floats:
+        raise NotImplementedError
+
+    @property
+    def groups(self) -> int:
+        """Number n of groups."""
+        return self.sizes.shape[-1]
+
+    def welfare(self, model: ArrayLike, without: int | None = None) -> Floats:
+        """ASW(p) = sum_i w_i v_i(p) - D(p), or ASW_-i(p), which leaves out group `without`.
+
+        Parameters
+        ----------
+        model : array_like
+            A policy (..., m), or an index of a candidate (...).
+        without : int, optional
+            The group whose term is left out; the divergence stays.
+        """
+        weights = self.sizes
+        if without is not None:
+            weights = weights * (np.arange(self.groups) != group_index(without, self.groups))
+        total = (weights * self.valuations(model)).sum(axis=-1)
+        return np.asarray(total - self.divergence_cost(model))[()]
+
+    def utilities(self, model: ArrayLike, payments: ArrayLike) -> Floats:
+        """u_i = w_i v_i(p) - pay_i with this game's (true) rewards and sizes, shape (..., n)."""
+        return self.sizes * self.valuations(model) - as_floats("payments", payments)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RLHFGame(_Groups):
+    r"""Fine-tuning game over all distributions on m outcomes; leading axes are a batch.
+
+    The provider maximises :math:`\sum_i w_i\,E_p[rm_i] - D_f(p\|q)` over distributions p.
+
+    Parameters
+    ----------
+    rewards : array_like, shape (..., n, m)
+        Reward model of each group, reward units.
+    sizes : array_like, shape (..., n)
+        Group sizes w_i > 0 (integers in the paper, reals allowed).
+    reference : array_like, shape (..., m)
+        Initial model q, positive, sums to 1.
+    divergence : Divergence
+        e.g. ``KL(0.2)``.
+    normalization : {"summation", "maximum"}, optional
+        Domain that the rewards are checked against; None admits any finite reals.
+
+    Raises
+    ------
+    InvalidInputError
+        Wrong shapes or values; the message names argument, index, value, rule and fix.
+
+    Examples
+    --------
+    >>> from mechanism import KL, sw_max
+    >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0))
+    >>> sw_max(game)
+    array([0.5, 0.5])
+    """
+
+    rewards: Floats
+    sizes: Floats
+    reference: Floats
+    divergence: Divergence
+    normalization: Normalization | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, "rewards", "sizes", "reference")
+        if not isinstance(self.divergence, Divergence):
+            fix = "pass an instance, e.g. KL(0.2)"
+            raise InvalidInputError(
+                "divergence", repr(self.divergence), "must be a Divergence", fix
+            )
+        _check_matrix("rewards", self.rewards, "(..., n groups, m outcomes)")
+        _check_sizes(self.sizes, self.rewards)
+        _check_reference(self.reference, self.rewards)
+        _batch_shape(self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1])
+        check_rewards(self.rewards, self.normalization)
+
+    @property
+    def outcomes(self) -> int:
+        """Number m of outcomes."""
+        return self.rewards.shape[-1]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Leading axes after broadcasting."""
+        parts = self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1]
+        return np.broadcast_shapes(*parts)
+
+    def scores(self) -> Floats:
+        """S = sum_i w_i rm_i, shape (..., m), batched as rewards and sizes are."""
+        return _weighted(self.sizes, self.rewards)
+
+    def valuations(self, model: ArrayLike) -> Floats:
+        """v_i(p) = E_p rm_i, per agent, shape (..., n) (Definition 3.1)."""
+        policy = as_floats("model", model)
+        if policy.ndim == 0 or policy.shape[-1] != self.outcomes:
+            rule = f"must be a policy over {self.outcomes} outcomes"
+            raise ShapeError("model", f"array of shape {policy.shape}", rule, "pass (..., m)")
+        return np.asarray(np.matvec(self.rewards, policy))
+
+    def divergence_cost(self, model: ArrayLike) -> Floats:
+        """D_f(p || q), reward units, shape (...)."""
+        return self.divergence.value(model, self.reference)
+
+    def with_report(
+        self, i: int, reward: ArrayLike | None = None, size: ArrayLike | None = None
+    ) -> Self:
+        """The game that is reported when group i says `reward` (..., m) and `size` (...).
+
+        Leading axes of the reports broadcast against the game's batch, so that one game and K
+        reports give a batch of K games.
+
+        >>> from mechanism import KL
+        >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0))
+        >>> game.with_report(0, size=[1.0, 2.0, 3.0]).batch_shape
+        (3,)
+        """
+        return replace(
+            self,
+            rewards=_replaced(self.rewards, i, reward, "reward"),
+            sizes=_resized(self.sizes, i, size),
+        )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CandidateGame(_Groups):
+    """The same mechanism over k given models (Rewarded Soups, checkpoints; Tables 2-6).
+
+    Parameters
+    ----------
+    values : array_like, shape (..., n, k)
+        Mean reward of each candidate under each group's reward model: v_i of candidate k.
+    sizes : array_like, shape (..., n)
+        Group sizes w_i > 0.
+    divergences : array_like, shape (..., k), optional
+        D of each candidate from the initial model in reward units (lam included); None: all 0.
+
+    Examples
+    --------
+    >>> from mechanism import affine_maximizer_payments, sw_max
+    >>> game = CandidateGame([[1.0, 0.6, 0.0], [0.0, 0.6, 1.0]], [1, 1])
+    >>> int(sw_max(game)), affine_maximizer_payments(game)
+    (1, array([0.4, 0.4]))
+    """
+
+    values: Floats
+    sizes: Floats
+    divergences: Floats | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, "values", "sizes")
+        _check_matrix("values", self.values, "(..., n groups, k candidates)")
+        fix = "drop this candidate"
+        require(np.isfinite(self.values), "values", self.values, "must be finite", fix)
+        _check_sizes(self.sizes, self.values)
+        parts = [self.values.shape[:-2], self.sizes.shape[:-1]]
+        if self.divergences is not None:
+            _freeze(self, "divergences")
+            costs = self.divergences
+            _check_last("divergences", costs, self.values.shape[-1], "candidates")
+            require(np.isfinite(costs), "divergences", costs, "must be finite", fix)
+            parts.append(costs.shape[:-1])
+        _batch_shape(*parts)
+
+    @property
+    def candidates(self) -> int:
+        """Number k of candidates."""
+        return self.values.shape[-1]
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """Leading axes after broadcasting."""
+        costs = () if self.divergences is None else self.divergences.shape[:-1]
+        return np.broadcast_shapes(self.values.shape[:-2], self.sizes.shape[:-1], costs)
+
+    def scores(self) -> Floats:
+        """ASW of every candidate: sum_i w_i v_i - D, shape (..., k)."""
+        total = _weighted(self.sizes, self.values)
+        return total if self.divergences is None else total - self.divergences
+
+    def valuations(self, model: ArrayLike) -> Floats:
+        """v_i of the candidate with index `model` (...), shape (..., n)."""
+        index = self._index(model)[..., None, None]
+        values = np.broadcast_to(self.values, (*index.shape[:-2], *self.values.shape[-2:]))
+        return np.take_along_axis(values, index, axis=-1)[..., 0]
+
+    def divergence_cost(self, model: ArrayLike) -> Floats:
+        """D of the candidate with index `model`, shape (...)."""
+        index = self._index(model)
+        if self.divergences is None:
+            return np.zeros(index.shape)[()]
+        costs = np.broadcast_to(self.divergences, (*index.shape, self.candidates))
+        return np.take_along_axis(costs, index[..., None], axis=-1)[..., 0]
+
+    def with_report(
+        self, i: int, reward: ArrayLike | None = None, size: ArrayLike | None = None
+    ) -> Self:
+        """The game that is reported when group i says values `reward` (..., k) and `size` (...).
+
+        >>> CandidateGame([[1.0, 0.0], [0.0, 1.0]], [1, 1]).with_report(0, size=2).sizes
+        array([2., 1.])
+        """
+        return replace(
+            self,
+            values=_replaced(self.values, i, reward, "reward"),
+            sizes=_resized(self.sizes, i, size),
+        )
+
+    def _index(self, model: ArrayLike) -> NDArray[np.intp]:
+        index = np.asarray(model)
+        if index.dtype.kind not in "iu":
+            fix = "pass what sw_max(game) returns"
+            raise InvalidInputError("model", repr(model)[:60], "must be candidate indices", fix)
+        k = self.candidates
+        inside = (index >= 0) & (index < k)
+        require(inside, "model", np.asarray(index, float), f"must be in 0..{k - 1}", "count from 0")
+        return np.broadcast_to(index, np.broadcast_shapes(index.shape, self.batch_shape))
+
+
+def _weighted(sizes: Floats, rewards: Floats) -> Floats:
+    """sum_i w_i r_i over the group axis: (..., n), (..., n, m) -> (..., m)."""
+    return np.asarray(np.vecmat(sizes, rewards))
+
+
+def _freeze(game: object, *names: str) -> None:
+    for name in names:
+        array = as_floats(name, getattr(game, name))
+        if array.flags.writeable:  # a private copy, so that a game never changes under its user
+            array = array.copy()
+            array.flags.writeable = False
+        object.__setattr__(game, name, array)
+
+
+def _check_matrix(argument: str, array: Floats, meaning: str) -> None:
+    if array.ndim < 2 or 0 in array.shape[-2:]:
+        fix = "give every group one row, with at least one entry"
+        shape = f"array of shape {array.shape}"
+        raise ShapeError(argument, shape, f"must have shape {meaning}, neither empty", fix)
+
+
+def _check_last(argument: str, array: Floats, length: int, noun: str) -> None:
+    if array.ndim < 1 or array.shape[-1] != length:
+        rule = f"its last axis must have length {length}, one entry for each of the {noun}"
+        raise ShapeError(argument, f"array of shape {array.shape}", rule, "match the rewards")
+
+
+def _check_sizes(sizes: Floats, rewards: Floats) -> None:
+    _check_last("sizes", sizes, rewards.shape[-2], "groups")
+    fix = "a group without members takes no part: leave it out"
+    require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
+
+
+def _check_reference(reference: Floats, rewards: Floats) -> None:
+    _check_last("reference", reference, rewards.shape[-1], "outcomes")
+    fix = "leave out outcomes that the initial model never produces"
+    positive = np.isfinite(reference) & (reference > 0)
+    require(positive, "reference", reference, "must be finite and > 0", fix)
+    total = reference.sum(axis=-1)
+    off = "divide by the sum"
+    require(np.abs(total - 1) <= 1e-9, "sum of reference", total, "must be 1", off)
+
+
+def _batch_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        fix = "make the leading axes of all arrays broadcast"
+        raise ShapeError("leading axes", shapes, "do not broadcast", fix) from None
+
+
+def _replaced(rewards: Floats, i: int, reward: ArrayLike | None, argument: str) -> Floats:
+    i = group_index(i, rewards.shape[-2])
+    if reward is None:
+        return rewards
+    row = as_floats(argument, reward)
+    _check_last(argument, row, rewards.shape[-1], "outcomes")
+    batch = _batch_shape(rewards.shape[:-2], row.shape[:-1])
+    changed = np.broadcast_to(rewards, (*batch, *rewards.shape[-2:])).copy()
+    changed[..., i, :] = row
+    return changed
+
+
+def _resized(sizes: Floats, i: int, size: ArrayLike | None) -> Floats:
+    if size is None:
+        return sizes
+    new = as_floats("size", size)
+    changed = np.broadcast_to(sizes, (*_batch_shape(sizes.shape[:-1], new.shape), sizes.shape[-1]))
+    changed = changed.copy()
+    changed[..., i] = new
+    return changed

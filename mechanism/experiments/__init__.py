@@ -1,0 +1,1 @@
+"""The paper's experiments: synthetic games, published tables, language models."""

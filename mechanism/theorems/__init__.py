@@ -1,0 +1,1 @@
+"""One module a theorem chapter, with the same stem."""
