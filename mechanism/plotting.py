@@ -7,6 +7,7 @@ markers and dashes differ too, so that figures read in grey.
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -26,7 +27,7 @@ def use_style() -> None:
             "savefig.dpi": 110,
             "figure.figsize": (7.0, 4.0),
             "figure.constrained_layout.use": True,
-            "axes.prop_cycle": plt.cycler(color=GROUP_COLORS),
+            "axes.prop_cycle": cycler(color=GROUP_COLORS),
             "svg.hashsalt": "mechanism",
         }
     )
