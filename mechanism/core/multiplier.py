@@ -70,9 +70,9 @@ def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floa
     The power mean :math:`(\sum a u^{-c})^{-1/c}` is concave in delta, so Newton from the left
     climbs to the root without overshooting. Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
     """
-    start = np.maximum((weights ** (1.0 / power) - offsets).max(axis=-1, keepdims=True), _TINY)
-
     base, terms = np.empty_like(offsets), np.empty_like(offsets)
+    np.subtract(np.power(weights, 1.0 / power, out=terms), offsets, out=terms)
+    start = np.maximum(terms.max(axis=-1, keepdims=True), _TINY)
 
     def mean(delta: Floats) -> tuple[Floats, Floats]:
         np.add(offsets, delta, out=base)
