@@ -1,0 +1,57 @@
+# Two commands matter: `make book` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+PY := .venv/bin/python
+DOIT := $(PY) -m doit
+export OMP_NUM_THREADS := 1
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup book test lint pytest notebooks bench linkcheck lock clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv with every pinned package (both commands do it by themselves)
+	@$(PYTHON) tools/environment.py
+
+book: setup ## execute what changed and build _build/html; ONLY=<stem> builds one page for its writer
+ifdef ONLY
+	@test -n "$(wildcard book/$(ONLY).md book/*/$(ONLY).md)" || { \
+	  echo "There is no page $(ONLY). Pages: $(sort $(basename $(notdir $(wildcard book/*.md book/*/*.md))))"; exit 2; }
+	@$(DOIT) only:$(ONLY)
+else
+	@$(DOIT) book
+endif
+
+test: setup lint pytest book notebooks ## everything that CI checks
+
+lint: setup ## style, types, import rules, the workflow file and the citation file
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy mechanism
+	.venv/bin/lint-imports --no-cache
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+pytest: setup ## unit tests, property tests and doctests
+	$(PY) -m pytest -q -n 2
+
+notebooks: setup ## run every chapter a second time and compare with the stored outputs
+	@$(DOIT) compare
+
+bench: setup ## speed against torch and cvxpy, as ratios of one run
+	$(PY) -m pytest -q -s benchmarks
+
+linkcheck: book ## ask every outside link of the book whether it still answers
+	.venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
+
+lock: setup ## rewrite constraints.txt from .venv
+	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism \
+	  | sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' > constraints.new
+	@mv constraints.new constraints.txt
+
+clean: ## remove everything that is built
+	rm -rf _build
+
+distclean: clean ## remove the environment too
+	rm -rf .venv

@@ -1,0 +1,160 @@
+"""The build graph: chapters are executed, staged, and turned into HTML, each only when it must be.
+
+`make` calls this through doit, which remembers the hash of every file that a task depends on.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from doit.exceptions import TaskFailed, UnmetDependency
+from doit.reporter import ErrorOnlyReporter
+from doit.tools import config_changed
+
+from tools import site
+from tools.chapters import BUILD, Chapter, ChapterError, all_notebooks, find_chapters
+from tools.dependencies import dependencies, files_under, import_graph
+from tools.execution import ENVIRONMENT, comparison, execute, faults
+
+BUILD.mkdir(exist_ok=True)
+NOTEBOOKS = all_notebooks()
+CHAPTERS = find_chapters()  # those that the table of contents names
+GRAPH = import_graph()
+PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
+
+
+class Progress(ErrorOnlyReporter):
+    """Say what failed, without doit's own words for it; the tasks say what they do."""
+
+    desc = "failures only"
+
+    def add_failure(self, task, failure):
+        if isinstance(failure, UnmetDependency):
+            self.write(f"not done, because of the above: {task.name}\n")
+        elif isinstance(failure, TaskFailed):
+            self.write(f"\nFAILED  {failure.get_msg().strip()}\n\n")
+        else:
+            super().add_failure(task, failure)
+
+    def skip_uptodate(self, task):
+        if task.name.startswith("notebook:"):
+            self.write(f"  unchanged  {task.name.removeprefix('notebook:')}\n")
+
+
+DOIT_CONFIG = {
+    "default_tasks": ["book"],
+    "dep_file": str(BUILD / "doit.json"),
+    "backend": "json",
+    "reporter": Progress,
+    "num_process": min(4, os.cpu_count() or 1),
+    "par_type": "thread",
+    "continue": True,
+}
+
+
+def timed(verb: str, name: str, work, *arguments):
+    """Do the work, print how long it took, and hand a known failure to doit."""
+    start = time.monotonic()
+    try:
+        work(*arguments)
+    except ChapterError as error:
+        return TaskFailed(str(error))
+    say(f"  {verb:9}  {name}  {time.monotonic() - start:.1f} s")
+    return None
+
+
+def notebook_task(chapter: Chapter) -> dict:
+    needed = dependencies(chapter, GRAPH)
+
+    def run():
+        say(f"  running    {chapter.name}")
+        return timed("executed", chapter.name, execute, chapter, needed)
+
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    return {
+        "name": chapter.name,
+        "actions": [run],
+        "file_dep": [str(path) for path in needed],
+        "targets": [str(chapter.notebook)],
+        "uptodate": [config_changed({"python": sys.version, "project": repr(project)})],
+        "io": {"capture": False},
+    }
+
+
+def task_notebook() -> Iterator[dict]:
+    """Execute one chapter, when it or anything that it uses has changed."""
+    for chapter in NOTEBOOKS:
+        yield notebook_task(chapter)
+
+
+def task_html() -> dict:
+    """Build the whole site, warnings being errors."""
+    sources = [*site.static_sources(), *files_under(Path("results"), Path("tools"))]
+    notebooks = [str(chapter.notebook) for chapter in CHAPTERS]
+    return {
+        "actions": [(timed, ["built", "the site", site.build_book, CHAPTERS])],
+        "file_dep": [*map(str, sources), *notebooks, *PAGES],
+        "targets": [str(BUILD / "html" / "index.html")],
+        "io": {"capture": False},
+    }
+
+
+def task_book() -> dict:
+    """Build the whole site and say where it begins."""
+    start = BUILD / "html" / "index.html"
+    return {
+        "actions": [lambda: say(f"The book: {start.resolve().as_uri()}")],
+        "task_dep": ["html"],
+        "io": {"capture": False},
+    }
+
+
+def compare() -> TaskFailed | None:
+    """Run every notebook again and compare each output with the stored one; nothing is cached."""
+    found = [fault for chapter in CHAPTERS for fault in faults(chapter)]
+    if found:
+        return TaskFailed("\n".join(found))
+    notebooks = [chapter.notebook for chapter in CHAPTERS]
+    command = comparison(notebooks, "-n", "2", "--dist", "loadfile")
+    ran = subprocess.run(command, env=os.environ | ENVIRONMENT)
+    return TaskFailed("a second run differs from the first") if ran.returncode else None
+
+
+def task_compare() -> dict:
+    """Execute all chapters a second time and compare with the stored outputs."""
+    return {
+        "actions": [compare],
+        "task_dep": [f"notebook:{chapter.name}" for chapter in CHAPTERS],
+        "io": {"capture": False},
+    }
+
+
+def show_page(page: Path) -> TaskFailed | None:
+    """Build one page and print where it is."""
+    chapters = [chapter for chapter in NOTEBOOKS if chapter.source == page]
+    try:
+        built = site.build_page(page.with_suffix("").as_posix(), chapters)
+    except ChapterError as error:
+        return TaskFailed(str(error))
+    say(f"The page: {built.resolve().as_uri()}")
+    return None
+
+
+def task_only() -> Iterator[dict]:
+    """Execute and build one page for its writer, whether or not the contents name it."""
+    for page in sorted(Path("book").rglob("*.md")):
+        yield {
+            "name": page.stem,
+            "actions": [(show_page, [page])],
+            "task_dep": [f"notebook:{c.name}" for c in NOTEBOOKS if c.source == page],
+            "io": {"capture": False},
+        }

@@ -1,0 +1,276 @@
+"""The build: what a page must have, what a chapter depends on, how it runs, what is staged."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import grimp
+import nbformat
+import pytest
+import yaml
+
+from tools import site
+from tools.chapters import (
+    ROOT,
+    Chapter,
+    ChapterError,
+    all_notebooks,
+    find_chapters,
+    is_notebook,
+    toc_docnames,
+)
+from tools.dependencies import (
+    closure,
+    code_cells,
+    dependencies,
+    import_graph,
+    imported_names,
+    module_name,
+)
+from tools.execution import comparison, execute, faults
+
+HEADER = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+
+# A chapter
+"""
+
+
+def page(*cells: str) -> str:
+    return HEADER + "".join(f"\n```{{code-cell}} ipython3\n{cell}\n```\n" for cell in cells)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A book of one chapter and one page of text, with the current folder at its root."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "book/part").mkdir(parents=True)
+    (tmp_path / "book/_static").mkdir()
+    (tmp_path / "book/_static/a.css").write_text("")
+    (tmp_path / "book/index.md").write_text("# Start\n")
+    (tmp_path / "book/part/one.md").write_text(page("1 + 1"))
+    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/part/one"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    config = {"title": "T", "execute": {"execute_notebooks": "cache", "timeout": 5}}
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
+    return tmp_path
+
+
+def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
+    made = nbformat.v4.new_notebook()
+    for number, (source, outputs) in enumerate(cells, start=1):
+        made.cells.append(
+            nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=number)
+        )
+    return made
+
+
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+# what the repository must look like
+
+
+def test_contents_and_pages_agree():
+    pages = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.md")}
+    named = toc_docnames()
+    assert len(named) == len(set(named))
+    assert {Path(name) for name in named} == pages
+
+
+def test_a_stem_names_one_chapter():
+    stems = [Path(name).name for name in toc_docnames()]
+    assert len(stems) == len(set(stems))
+
+
+@pytest.mark.parametrize("chapter", find_chapters(), ids=lambda chapter: chapter.stem)
+def test_chapter_has_module_and_test_of_the_same_stem(chapter):
+    rooms = [ROOT / "mechanism" / room for room in ("core", "theorems", "experiments")]
+    modules = [room / chapter.stem for room in rooms]
+    assert any(path.with_suffix(".py").exists() or path.is_dir() for path in modules)
+    assert (ROOT / "tests" / f"test_{chapter.stem}.py").exists()
+
+
+@pytest.mark.parametrize("chapter", find_chapters(), ids=lambda chapter: chapter.stem)
+def test_chapter_can_be_run_with_another_seed(chapter):
+    import jupytext
+
+    cells = jupytext.read(ROOT / chapter.source).cells
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assigned = [node for node in ast.parse(tagged[0].source).body if isinstance(node, ast.Assign)]
+    assert "seed" in {target.id for node in assigned for target in node.targets}
+
+
+def test_no_path_of_one_machine():
+    roots = "|".join(["home", "Users", "root", "work", "tmp"])
+    pattern = rf"(^|[^A-Za-z0-9_.])/({roots})/"
+    command = ["git", "grep", "-nIE", pattern, "--", ".", ":!constraints.txt"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if found.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert found.stdout == ""
+
+
+def test_help_lists_every_target():
+    text = (ROOT / "Makefile").read_text()
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split())
+    assert set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)) == phony
+
+
+# what a chapter depends on
+
+
+def test_imported_names():
+    code = "import a.b as c\nfrom d import e\nfrom f.g import h\ndef run():\n    import i"
+    assert imported_names(code) == {"a.b", "d", "d.e", "f.g", "f.g.h", "i"}
+
+
+def test_closure_follows_imports_and_packages(tmp_path, monkeypatch):
+    files = {
+        "zoo/__init__.py": "",
+        "zoo/one.py": "from zoo.far import deep",
+        "zoo/far/__init__.py": "from zoo import side",
+        "zoo/far/deep.py": "",
+        "zoo/side.py": "def later():\n    from zoo import lazy",
+        "zoo/lazy.py": "",
+        "zoo/apart.py": "import zoo.one",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    graph = grimp.build_graph("zoo", cache_dir=None)
+    reached = {"zoo", "zoo.one", "zoo.far", "zoo.far.deep", "zoo.side", "zoo.lazy"}
+    assert closure({"zoo.one", "numpy"}, graph) == reached
+    assert closure({"numpy"}, graph) == set()
+
+
+def test_dependencies_of_a_chapter(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    graph = import_graph()
+    for chapter in all_notebooks():
+        needed = dependencies(chapter, graph)
+        assert chapter.source in needed
+        assert Path("mechanism/data/published_tables.csv") in needed
+        names = imported_names("\n".join(code_cells(chapter.source)))
+        direct = names & {module_name(path) for path in Path("mechanism").rglob("*.py")}
+        assert direct <= {module_name(path) for path in needed if path.suffix == ".py"}
+
+
+def test_unreadable_imports_depend_on_every_module(project):
+    (project / "mechanism").mkdir()
+    (project / "mechanism/broken.py").write_text("def")
+    assert Path("mechanism/broken.py") in dependencies(Chapter("book/part/one"), None)
+
+
+# how a chapter is executed
+
+
+def test_execution_stores_outputs_without_timings(project):
+    chapter = Chapter("book/part/one")
+    execute(chapter, [chapter.source])
+    stored = nbformat.read(chapter.notebook, as_version=4)
+    assert stored.cells[-1].outputs[0].data["text/plain"] == "2"
+    assert "papermill" not in stored.metadata
+    assert not chapter.report.exists()
+    assert faults(chapter) == []
+
+
+def test_failure_names_chapter_cell_line_and_error(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("1 + 1", "value = 3\nvalue / 0"))
+    chapter.notebook.parent.mkdir(parents=True)
+    chapter.notebook.write_text("the last good one")
+    with pytest.raises(ChapterError) as failed:
+        execute(chapter, [chapter.source])
+    message = str(failed.value)
+    assert message.startswith("book/part/one.md failed in code cell 2 of 2, line 13")
+    assert "    value / 0" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert chapter.report.exists()
+    assert chapter.notebook.read_text() == "the last good one"
+
+
+def test_change_during_the_run_is_noticed(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("open('one.md', 'a').write('more')"))
+    with pytest.raises(ChapterError, match="changed while it ran"):
+        execute(chapter, [chapter.source])
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        (notebook(("1 + 1", [])), "compare nothing"),
+        (notebook(("1", [stream("1")]), ("2", [stream("oh", "stderr")])), "standard error"),
+    ],
+)
+def test_faults(project, made, fault):
+    chapter = Chapter("book/part/one")
+    chapter.notebook.parent.mkdir(parents=True)
+    nbformat.write(made, chapter.notebook)
+    assert fault in " ".join(faults(chapter))
+
+
+PICTURE = (
+    "import matplotlib.pyplot as plt\nimport random\n"
+    "plt.plot([0, {}, 1])\nplt.gca().set_axis_off()\nplt.show()"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "agrees"),
+    [
+        ("import random\nrandom.Random(1).random()", True),
+        ("import random\nrandom.random()", False),
+        (PICTURE.format("0.5"), True),
+        (PICTURE.format("random.random()"), False),
+    ],
+    ids=["seeded", "unseeded", "picture", "unseeded picture"],
+)
+def test_second_run_notices_chance(project, source, agrees):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page(source))
+    execute(chapter, [chapter.source])
+    ran = subprocess.run(
+        comparison([chapter.notebook.resolve()]), cwd=ROOT, capture_output=True, text=True
+    )
+    assert (ran.returncode == 0) == agrees, ran.stdout
+    assert agrees or "Cell outputs differ" in ran.stdout
+
+
+# what is staged and how the site's problems are told
+
+
+def test_staged_book_has_nothing_to_execute(project):
+    chapter = Chapter("book/part/one")
+    chapter.notebook.parent.mkdir(parents=True)
+    nbformat.write(notebook(("1", [stream("1")])), chapter.notebook)
+    into = Path("staged")
+    site.stage(into, [chapter], yaml.safe_load(Path("_toc.yml").read_text()))
+    files = {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()}
+    book = {"book/index.md", "book/part/one.ipynb", "book/_static/a.css"}
+    assert files == book | {"_config.yml", "_toc.yml"}
+    config = yaml.safe_load((into / "_config.yml").read_text())
+    assert config == {"title": "T", "execute": {"execute_notebooks": "off", "timeout": 5}}
+
+
+def test_contents_must_exist(project):
+    assert find_chapters(project) == [Chapter("book/part/one")]
+    assert not is_notebook(project / "book/index.md")
+    (project / "book/part/one.md").unlink()
+    with pytest.raises(ChapterError, match=r"_toc\.yml names book/part/one"):
+        find_chapters(project)
+
+
+def test_problems_name_the_file_that_is_edited(project):
+    staged = Path("staged")
+    log = f"reading\n{staged.resolve()}/book/part/one.ipynb:30002: WARNING: no such label: 'x'\n"
+    assert site.readable_problems(log, staged) == [
+        "  book/part/one.md, cell 3, line 2: WARNING: no such label: 'x'"
+    ]

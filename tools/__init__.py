@@ -1,0 +1,1 @@
+"""How the book is built: environment, chapters, site. Nothing here is part of `mechanism`."""

@@ -1,0 +1,100 @@
+"""Stage the pages beside the executed notebooks, and turn them into HTML."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tools.chapters import BUILD, Chapter, ChapterError, is_notebook
+from tools.dependencies import files_under
+
+NOT_PAGES = (".ipynb", ".pyc")
+
+
+def static_sources() -> list[Path]:
+    """Return what a page can show that is not an executed notebook: text, pictures, references."""
+    return [
+        path
+        for path in files_under(Path("book"))
+        if path.suffix not in NOT_PAGES and not (path.suffix == ".md" and is_notebook(path))
+    ]
+
+
+def stage(into: Path, chapters: list[Chapter], toc: dict[str, object]) -> None:
+    """Fill a folder with the book as Jupyter Book shall see it: nothing left to execute."""
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    for path in static_sources():
+        copy(path, into / path)
+    for chapter in chapters:
+        copy(chapter.notebook, into / (chapter.docname + ".ipynb"))
+    config = yaml.safe_load(Path("_config.yml").read_text())
+    config["execute"] = config["execute"] | {"execute_notebooks": "off"}
+    (into / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (into / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    if Path("results").exists():  # for pages that include a recorded table or picture
+        (into / "results").symlink_to(Path("results").resolve())
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, making the folders above it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def jupyter_book(source: Path, output: Path, *options: str) -> Path:
+    """Build a staged book into `output/_build/html`; raise with the warnings where it fails."""
+    shutil.rmtree(output, ignore_errors=True)
+    log = BUILD / "reports" / f"{output.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--all"]
+    command += ["--path-output", str(output), *options]
+    ran = subprocess.run(
+        command, env=os.environ | {"NO_COLOR": "1"}, text=True, capture_output=True
+    )
+    log.write_text(ran.stdout + ran.stderr)
+    if ran.returncode != 0:
+        problems = readable_problems(ran.stdout + ran.stderr, source)
+        raise ChapterError("\n".join(["the pages have problems:", *problems, f"The log: {log}"]))
+    return output / "_build" / "html"
+
+
+def readable_problems(log: str, staged: Path) -> list[str]:
+    """Return the warnings and errors, with the names of the files that a writer edits.
+
+    Sphinx counts lines of a notebook as 10000 times the cell plus the line within it.
+    """
+
+    def rename(found: re.Match[str]) -> str:
+        cell, line = divmod(int(found["line"]), 10000)
+        return f"{found['page']}.md, cell {cell}, line {line}:"
+
+    problems = []
+    for text in log.splitlines():
+        if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|Exception|Error:", text):
+            text = text.replace(f"{staged.resolve()}{os.sep}", "")
+            problems.append("  " + re.sub(r"(?P<page>\S+)\.ipynb:(?P<line>\d+):", rename, text))
+    return problems or ["  " + line for line in log.splitlines()[-20:]]
+
+
+def build_book(chapters: list[Chapter]) -> None:
+    """Build `_build/html`, warnings being errors; a failed build leaves the last good one."""
+    source, output = BUILD / "src", BUILD / "site"
+    stage(source, chapters, yaml.safe_load(Path("_toc.yml").read_text()))
+    built = jupyter_book(source, output, "-W", "-n", "--keep-going")
+    for template in built.glob("_static/**/*webpack-macros.html"):
+        template.unlink()  # left there by the themes; opened as a page it shows nothing
+    shutil.rmtree(BUILD / "html", ignore_errors=True)
+    shutil.move(built, BUILD / "html")
+    shutil.rmtree(output)
+
+
+def build_page(docname: str, chapters: list[Chapter]) -> Path:
+    """Build a book of one page, for its writer; links to other pages stay open."""
+    source, output = BUILD / "only-src", BUILD / "only" / docname.rsplit("/", 1)[-1]
+    stage(source, chapters, {"format": "jb-book", "root": docname})
+    return jupyter_book(source, output) / (docname + ".html")
