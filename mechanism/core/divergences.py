@@ -77,7 +77,7 @@ class Divergence(ABC):
 
         Every named generator has f'' either monotone or with its least value at an end.
         """
-        ends = np.array([np.nextafter(0, 1), min(upper, np.finfo(float).max)])
+        ends = np.array([np.finfo(float).tiny, min(upper, np.finfo(float).max)])
         return float(np.nanmin(np.maximum(self.d2f(ends), 0.0)))
 
     @property

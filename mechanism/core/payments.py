@@ -28,17 +28,12 @@ def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
     """
     if isinstance(game, CandidateGame):
         return _candidate_payments(game)
-    scores = np.concatenate(
-        [_all_scores(game), leave_one_out_scores(game.sizes, game.rewards)], axis=-2
-    )
+    n = game.groups
+    members = np.vstack([np.ones(n), 1.0 - np.eye(n)])  # everyone, then everyone but i
+    scores = (game.sizes[..., None, :] * members) @ game.rewards
     policies, values = optimal_policies(scores, game.reference[..., None, :], game.divergence)
     gained = game.sizes * game.valuations(policies[..., 0, :])
     return np.asarray(values[..., 1:] - (values[..., :1] - gained))
-
-
-def _all_scores(game: RLHFGame) -> Floats:
-    scores = game.scores()[..., None, :]
-    return np.broadcast_to(scores, (*game.batch_shape, *scores.shape[-2:]))
 
 
 def leave_one_out_scores(sizes: Floats, rewards: Floats) -> Floats:
