@@ -89,8 +89,8 @@ def test_thousand_games_against_cvxpy(benchmark, divergence):
     import timeit
 
     rng = np.random.default_rng(1)
-    games = sample_game(rng, 5, 1000, divergence, "maximum", batch=(1000,))
-    one = sample_game(rng, 5, 1000, divergence, "maximum")
+    games = sample_game(rng, 5, 1000, divergence, "maximum", batch=(1000,), skew=0.5)
+    one = sample_game(rng, 5, 1000, divergence, "maximum", skew=0.5)
     conic = np.median(
         timeit.repeat(
             lambda: optimum_cvxpy(one.scores(), one.reference, divergence), number=1, repeat=3

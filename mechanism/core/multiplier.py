@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
 
+BLOCK = 1 << 15  # numbers that a block of games, or a piece of a large one, may hold
 MAX_ITERATIONS = 200
 _TINY = np.finfo(np.float64).tiny
 Curve: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
@@ -33,14 +34,27 @@ class Root:
     iterations: NDArray[np.int_]
 
 
+def in_pieces(action: Callable[..., None], *rows: Floats) -> None:
+    """Apply `action` to slices of columns that stay in cache, for games of very many outcomes."""
+    count, m = rows[0].shape
+    width = max(1, BLOCK // max(1, count))
+    for start in range(0, m, width):
+        action(*(array[:, start : start + width] for array in rows))
+
+
 def closed_form(gaps: Floats, reference: Floats) -> Root:
     """KL: p proportional to q exp(-d), in log space where products could underflow."""
     logs = np.log(reference) - gaps if reference.min(initial=1.0) < 1e-280 else None
     if logs is not None:  # the best outcome may be so rare that another with exp(-d) = 0 matters
         gaps, peak = logs.max(axis=-1, keepdims=True) - logs, logs.max(axis=-1, keepdims=True)
-    policy = np.exp(np.negative(gaps, out=gaps), out=gaps)
-    if logs is None:
-        policy *= reference
+
+    def weigh(piece: Floats, mass: Floats) -> None:
+        np.exp(np.negative(piece, out=piece), out=piece)
+        if logs is None:
+            piece *= mass
+
+    in_pieces(weigh, gaps, reference)
+    policy = gaps
     total = policy.sum(axis=-1, keepdims=True)
     policy /= total
     log_total = np.log(total) if logs is None else np.log(total) + peak
@@ -70,20 +84,37 @@ def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floa
     The power mean :math:`(\sum a u^{-c})^{-1/c}` is concave in delta, so Newton from the left
     climbs to the root without overshooting. Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
     """
-    base, terms = np.empty_like(offsets), np.empty_like(offsets)
-    np.subtract(np.power(weights, 1.0 / power, out=terms), offsets, out=terms)
-    start = np.maximum(terms.max(axis=-1, keepdims=True), _TINY)
+    start = np.full((len(offsets), 1), _TINY)
+
+    def climb(offset: Floats, weight: Floats) -> None:
+        alone = np.power(weight, 1.0 / power)
+        alone -= offset
+        np.maximum(start, alone.max(axis=-1, keepdims=True), out=start)
+
+    in_pieces(climb, offsets, weights)
 
     def mean(delta: Floats) -> tuple[Floats, Floats]:
-        np.add(offsets, delta, out=base)
-        np.multiply(weights, _to_minus(base, power, out=terms), out=terms)
-        total = terms.sum(axis=-1, keepdims=True)
-        np.divide(terms, base, out=terms)
+        total, steep = np.zeros_like(delta), np.zeros_like(delta)
+
+        def add(offset: Floats, weight: Floats) -> None:
+            base = offset + delta
+            terms = _to_minus(base, power)
+            terms *= weight
+            total[...] += terms.sum(axis=-1, keepdims=True)
+            terms /= base
+            steep[...] += terms.sum(axis=-1, keepdims=True)
+
+        in_pieces(add, offsets, weights)
         value = total ** (-1.0 / power)
-        return value, value * terms.sum(axis=-1, keepdims=True) / total
+        return value, value * steep / total
 
     delta, count = _newton(mean, start, start, np.full_like(start, 2.0))
-    policy = weights * _to_minus(np.add(offsets, delta, out=base), power, out=terms)
+    policy = np.empty_like(offsets)
+
+    def fill(piece: Floats, offset: Floats, weight: Floats) -> None:
+        np.multiply(weight, _to_minus(offset + delta, power), out=piece)
+
+    in_pieces(fill, policy, offsets, weights)
     return delta, Root(_complete(policy, offsets == 0.0), delta[:, 0], delta[:, 0], count)
 
 
@@ -97,25 +128,38 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
     mean_offset = np.vecdot(reference, offsets)[:, None]
     all_active = (1.0 + mean_offset) if power == 1 else 1.0 + offsets.max(axis=-1, keepdims=True)
     high = np.minimum(best ** (-1.0 / power), all_active) * (1.0 + 1e-9)
-    base, terms = np.empty_like(offsets), np.empty_like(offsets)
 
     def norm(z: Floats) -> tuple[Floats, Floats]:
-        np.maximum(np.subtract(z, offsets, out=base), 0.0, out=base)
-        if power == 1:
-            active = np.greater(base, 0.0, out=terms)
-            return np.vecdot(reference, base)[:, None], np.vecdot(reference, active)[:, None]
-        np.multiply(reference, _power(base, power, out=terms), out=terms)
-        total = terms.sum(axis=-1, keepdims=True)
-        np.divide(terms, base, out=terms, where=base > 0)
+        total, steep = np.zeros_like(z), np.zeros_like(z)
+
+        def add(offset: Floats, mass: Floats) -> None:
+            base = np.subtract(z, offset)
+            np.maximum(base, 0.0, out=base)
+            if power == 1:
+                total[...] += np.vecdot(mass, base)[:, None]
+                steep[...] += np.vecdot(mass, np.greater(base, 0.0, out=base))[:, None]
+                return
+            terms = mass * _power(base, power)
+            total[...] += terms.sum(axis=-1, keepdims=True)
+            np.divide(terms, base, out=terms, where=base > 0)
+            steep[...] += terms.sum(axis=-1, keepdims=True)
+
+        in_pieces(add, offsets, reference)
         value = total ** (1.0 / power)
-        return value, value * terms.sum(axis=-1, keepdims=True) / total
+        return value, (steep if power == 1 else value * steep / total)
 
     start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
     z, count = _newton(norm, start, np.full_like(high, 0.5), high)
 
     def policy_at(z: Floats) -> Floats:
-        np.maximum(np.subtract(z, offsets, out=base), 0.0, out=base)
-        return np.asarray(reference * _power(base, power, out=base))
+        policy = np.empty_like(offsets)
+
+        def fill(piece: Floats, offset: Floats, mass: Floats) -> None:
+            base = np.subtract(z, offset)
+            np.multiply(mass, _power(np.maximum(base, 0.0, out=base), power), out=piece)
+
+        in_pieces(fill, policy, offsets, reference)
+        return policy
 
     policy = policy_at(z)
     total = policy.sum(axis=-1, keepdims=True)
@@ -187,17 +231,15 @@ def _between(low: Floats, high: Floats) -> Floats:
     return np.where(high > 4.0 * low, np.sqrt(low) * np.sqrt(high), 0.5 * (low + high))
 
 
-def _power(base: Floats, power: float, out: Floats) -> Floats:
-    """base**power into `out`, by the cheapest ufunc."""
+def _power(base: Floats, power: float) -> Floats:
+    """base**power by the cheapest ufunc."""
     if power == 1:
         return base
-    return np.square(base, out=out) if power == 2 else np.power(base, power, out=out)
+    return np.square(base) if power == 2 else np.power(base, power)
 
 
-def _to_minus(base: Floats, power: float, out: Floats) -> Floats:
-    if power > 2:
-        return np.power(base, -power, out=out)
-    return np.reciprocal(_power(base, power, out=out), out=out)
+def _to_minus(base: Floats, power: float) -> Floats:
+    return np.power(base, -power) if power > 2 else 1.0 / _power(base, power)
 
 
 def _complete(policy: Floats, best: NDArray[np.bool_]) -> Floats:

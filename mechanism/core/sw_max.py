@@ -27,8 +27,6 @@ from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.multiplier import Root
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 
-BLOCK = 1 << 15  # numbers a block of games may hold, so that its arrays stay in cache
-
 
 @dataclass(frozen=True)
 class SWMaxSolution:
@@ -134,12 +132,11 @@ def _solve_blocks(
     policy = np.empty(rows.shape)
     slope, deficit = np.empty(len(rows)), np.empty(len(rows))
     iterations = np.empty(len(rows), dtype=int)
-    height = max(1, BLOCK // m)
+    height = max(1, multiplier.BLOCK // m)
     for start in range(0, len(rows), height):
         block = slice(start, start + height)
-        best = rows[block].max(axis=-1, keepdims=True)
-        gaps = np.subtract(best, rows[block], out=policy[block])
-        gaps /= divergence.lam
+        gaps = policy[block]
+        _write_gaps(rows[block], divergence.lam, gaps)
         with np.errstate(all="ignore"):
             root = find_root(divergence, gaps, references[block])
         if root.policy is not gaps:
@@ -148,6 +145,16 @@ def _solve_blocks(
         iterations[block] = root.iterations
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)
     return policy.reshape(*batch, m), *shaped
+
+
+def _write_gaps(scores: Floats, lam: float, out: Floats) -> None:
+    """Write d = (max S - S) / lam >= 0 into `out`."""
+    best = scores.max(axis=-1, keepdims=True)
+
+    def write(piece: Floats, gaps: Floats) -> None:
+        np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
+
+    multiplier.in_pieces(write, scores, out)
 
 
 @singledispatch
