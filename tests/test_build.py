@@ -228,10 +228,11 @@ PICTURE = (
     [
         ("import random\nrandom.Random(1).random()", True),
         ("import random\nrandom.random()", False),
+        ("value = object()\nvalue;", True),
         (PICTURE.format("0.5"), True),
         (PICTURE.format("random.random()"), False),
     ],
-    ids=["seeded", "unseeded", "picture", "unseeded picture"],
+    ids=["seeded", "unseeded", "semicolon", "picture", "unseeded picture"],
 )
 def test_second_run_notices_chance(project, source, agrees):
     chapter = Chapter("book/part/one")

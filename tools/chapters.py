@@ -93,3 +93,8 @@ def all_notebooks(root: Path = ROOT) -> list[Chapter]:
         page.relative_to(root).with_suffix("").as_posix() for page in pages if is_notebook(page)
     ]
     return [Chapter(name) for name in names]
+
+
+def plain(text: str) -> str:
+    """Return the text without the codes that colour a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

@@ -1,7 +1,6 @@
 """Run one chapter, and say in plain words what went wrong when it fails."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from tools.chapters import BUILD, ROOT, Chapter, ChapterError
+from tools.chapters import BUILD, ROOT, Chapter, ChapterError, plain
 from tools.dependencies import digest
 
 CELL_TIMEOUT = 300  # seconds; longer work is recorded under results/ and a chapter shows the record
@@ -22,7 +21,6 @@ ENVIRONMENT = {
     "IPYTHONDIR": str(ROOT / BUILD / "ipython"),
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def execute(chapter: Chapter, sources: list[Path]) -> None:
@@ -70,7 +68,7 @@ def explain_failure(chapter: Chapter, stderr: str) -> str:
             errors = [output for output in cell.outputs if output.output_type == "error"]
             if errors and "raises-exception" not in tags(cell):
                 where += f" in code cell {number} of {len(cells)}{line_of(cell, chapter.source)}"
-                trace = _ANSI.sub("", "\n".join(errors[0].traceback)).splitlines()
+                trace = plain("\n".join(errors[0].traceback)).splitlines()
                 details = f"{indent(cell.source)}\n\n" + "\n".join(trace[-25:])
                 break
         details += f"\n\nIts output up to there: {chapter.report}"

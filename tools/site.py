@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from tools.chapters import BUILD, Chapter, ChapterError, is_notebook
+from tools.chapters import BUILD, Chapter, ChapterError, is_notebook, plain
 from tools.dependencies import files_under
 
 NOT_PAGES = (".ipynb", ".pyc")
@@ -53,12 +53,10 @@ def jupyter_book(source: Path, output: Path, *options: str) -> Path:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--all"]
     command += ["--path-output", str(output), *options]
-    ran = subprocess.run(
-        command, env=os.environ | {"NO_COLOR": "1"}, text=True, capture_output=True
-    )
-    log.write_text(ran.stdout + ran.stderr)
+    ran = subprocess.run(command, text=True, capture_output=True)
+    log.write_text(plain(ran.stdout + ran.stderr))
     if ran.returncode != 0:
-        problems = readable_problems(ran.stdout + ran.stderr, source)
+        problems = readable_problems(log.read_text(), source)
         raise ChapterError("\n".join(["the pages have problems:", *problems, f"The log: {log}"]))
     return output / "_build" / "html"
 
