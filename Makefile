@@ -46,9 +46,9 @@ linkcheck: book ## ask every outside link of the book whether it still answers
 	.venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
 
 lock: setup ## rewrite constraints.txt from .venv
-	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism \
-	  | sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' > constraints.new
-	@mv constraints.new constraints.txt
+	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism > .venv/freeze
+	@sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' .venv/freeze > constraints.txt
+	@echo "constraints.txt pins $$(wc -l < constraints.txt) packages"
 
 clean: ## remove everything that is built
 	rm -rf _build

@@ -196,6 +196,13 @@ def test_failure_names_chapter_cell_line_and_error(project):
     assert chapter.notebook.read_text() == "the last good one"
 
 
+def test_dead_kernel_names_the_cell(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("1 + 1", "import os\nos._exit(3)"))
+    with pytest.raises(ChapterError, match=r"in code cell 2 of 2, line 13[\s\S]*Kernel died"):
+        execute(chapter, [chapter.source])
+
+
 def test_change_during_the_run_is_noticed(project):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page("open('one.md', 'a').write('more')"))
