@@ -1,0 +1,1 @@
+"""Negative controls: broken mechanisms, rules and hypotheses that the checkers must notice."""
