@@ -152,7 +152,6 @@ def _common(claim: str) -> dict[str, Control]:
         "reversed rule": _rule(claim, reversed_sign),
         "rule that rounds to 1 %": _rule(claim, deaf_to_small_changes),
         "a at the reference": _weights(claim, at_reference),
-        "a halfway to the reference": _weights(claim, other_curvature),
         "a of chi-squared for KL": _kl_read_as(claim, 2.0),
         "boundary": _boundary(claim),
     }
@@ -162,6 +161,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
     "thm-B.2-1": {
         **_common("thm-B.2-1"),
         "t with its sign flipped": _case("thm-B.2-1", _reversed(gradient.case_1), "maximum"),
+        "a halfway to the reference": _weights("thm-B.2-1", other_curvature),
         "a 1 % off": _weights("thm-B.2-1", one_per_cent),
         "a at a model 1 % off": _weights("thm-B.2-1", one_per_cent_model),
         "a of an order 1 % off": _kl_read_as("thm-B.2-1", 1.01),
@@ -171,7 +171,6 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "t with its sign flipped": _case("thm-B.2-2", _reversed(gradient.case_2), "summation"),
         "to a better outcome that is not best": _case("thm-B.2-2", to_any_better, "summation"),
         "whatever the sign of t": _case("thm-B.2-2", from_positive, "summation"),
-        "a 1 % off": _weights("thm-B.2-2", one_per_cent),
     },
     "thm-B.2-3": {
         **_common("thm-B.2-3"),
@@ -179,11 +178,13 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "without a(x1) > a(x2)": _case(
             "thm-B.2-3", partial(gradient.case_3, curvature=False), "summation"
         ),
+        "a halfway to the reference": _weights("thm-B.2-3", other_curvature),
         "a 1 % off": _weights("thm-B.2-3", one_per_cent),
     },
     "thm-4.3": {
         **_common("thm-4.3"),
         "t with its sign flipped": _case("thm-4.3", _reversed(gradient.case_1), "maximum"),
+        "a halfway to the reference": _weights("thm-4.3", other_curvature),
         "a 1 % off": _weights("thm-4.3", one_per_cent),
     },
 }

@@ -26,7 +26,7 @@ from mechanism.theorems.misreport import SMOOTH, Family, TrainingRule, gain_erro
 
 Weights: TypeAlias = Callable[[RLHFGame, Floats], Floats]
 Judged: TypeAlias = tuple[float, float, RLHFGame, RLHFGame]
-STEPS = (10.0, 0.1, 1e-3, 1e-5, 1e-7, 1e-9)  # the decreasing grid of epsilon, in natural units
+STEPS = (0.1, 1e-2, 1e-4, 1e-6, 1e-8)  # the decreasing grid of epsilon, in natural units
 NOTABLE = 1e-9  # a condition counts as met where it is met by this share of its scale
 
 
@@ -152,7 +152,9 @@ def case_3(
     x2 = _pick(lower & lighter if curvature else lower, rank)
     inside = (_at(own, x1) < 1) & (_at(own, x2) > 0) & (_at(own, x1) >= _at(own, x2))
     inside &= (_at(a, x1) > _at(a, x2)) if curvature else (x1 != x2)[..., 0]
-    drive = np.where(inside, np.maximum(_at(t, x1), 0) / a.sum(axis=-1), 0.0)
+    most = np.where(inside & (_at(a, x1) > 0), _at(a, x1) * a.sum(axis=-1), 1.0)
+    force = abs(_at(a * t, x1) - _at(a * t, x2)) / most
+    drive = np.where(inside & (_at(t, x1) > 0), np.minimum(force, 1.0), 0.0)
     return _move(game, own, x1, x2, drive)
 
 
@@ -226,12 +228,16 @@ def reports(game: RLHFGame, deviation: Deviation, i: int, epsilon: Floats) -> RL
 
 
 def judge(
-    game: RLHFGame, deviation: Deviation, training_rule: TrainingRule = sw_max
+    game: RLHFGame,
+    deviation: Deviation,
+    training_rule: TrainingRule = sw_max,
+    settled: bool = False,
 ) -> list[Judged]:
     """Slack, error, game and report of every game of a batch at its best epsilon.
 
     A gain counts as strict above twice its rounding error. Below, slow optima decide, up to six
-    outcomes; larger games within rounding are left out.
+    outcomes; larger games within rounding are left out, and all of them once a violation has
+    `settled` the matter.
     """
     report = reports(game, deviation, 0, epsilons(game, deviation, 0))
     exact = training_rule is sw_max
@@ -243,20 +249,21 @@ def judge(
         if not exact:
             e = max(e, 1e-9 * float(truth.sizes[0]))
             least = 2 * e
-        elif value <= 2 * e and game.outcomes <= 6:
+        elif value <= 2 * e and game.outcomes <= 6 and not settled:
             value, best, sure = _slow_best(truth, report, k)
             least = 0.0 if sure else 2 * e
         elif value <= 2 * e:
             if value >= -2 * e:
                 continue
         judged.append((strict(value, e, least), e, truth, single(report, (best, k))))
+        settled = settled or judged[-1][0] < -e
     return judged
 
 
 def _slow_best(truth: RLHFGame, report: RLHFGame, k: int) -> tuple[float, int, bool]:
-    """Gain by slow optima at the largest epsilon that gains; else the largest of the losses."""
+    """Gain by slow optima at the first epsilon that gains, of three; else the least of the losses."""
     found = []
-    for step in range(len(STEPS)):
+    for step in (1, 4, 0):
         gain, sure = misreport.oracle_gain(truth, single(report, (step, k)), 0)
         if sure and gain > 0:
             return gain, step, True
@@ -267,6 +274,99 @@ def _slow_best(truth: RLHFGame, report: RLHFGame, k: int) -> tuple[float, int, b
 def strict(gain: float, error: float, least: float) -> float:
     """Slack of "gain > 0": a gain not above `least`, and not clearly negative, is a violation."""
     return gain if gain > least or gain < -2 * error else gain - 2 * error
+
+
+def all_reports(norm: Normalization, steps: int = 40) -> Floats:
+    """Grid (K, 3) over the whole domain of reports on three outcomes.
+
+    >>> all_reports("summation", 2).tolist()[:2]
+    [[0.0, 0.0, 1.0], [0.0, 0.5, 0.5]]
+    """
+    if norm == "summation":
+        rows = [(a, b, steps - a - b) for a in range(steps + 1) for b in range(steps + 1 - a)]
+        return np.array(rows) / steps
+    line = np.arange(steps + 1) / steps
+    face = np.stack(np.meshgrid([1.0], line, line), axis=-1).reshape(-1, 3)
+    return np.concatenate([np.roll(face, k, axis=-1) for k in range(3)])
+
+
+def survey(
+    family: Family, norm: Normalization, games: int, seed: int = 0, steps: int = 40
+) -> dict[str, tuple[int, int]]:
+    """Sort random games of three outcomes with min rm = 0 by the condition they meet.
+
+    Returns, for each class, the number of games and in how many the grid of all reports, or the
+    deviation of `pair`, gains above rounding.
+    """
+    rng, counts = np.random.default_rng(seed), dict[str, tuple[int, int]]()
+    grid = all_reports(norm, steps)
+    for _ in range(games):
+        own = np.array([1.0, rng.random() * rng.integers(2), 0.0])
+        if rng.random() < 0.2:
+            own[1] = 1.0
+        rewards = normalize(np.stack([own, rng.random(3)]), norm)
+        reference, sizes = rng.dirichlet(np.ones(3)), rng.integers(1, 11, 2)
+        game = RLHFGame(rewards, sizes, reference, family(10 ** rng.uniform(-0.5, 1.5)), norm)
+        a, rank = weights(game, np.asarray(sw_max(game))), np.zeros(3)
+        most = gains(game, game.with_report(0, grid), 0).max()
+        cases = [(case_1, "case 1")] if norm == "maximum" else [
+            (case_2, "case 2"), (case_3, "case 3"), (pair, "none, but a t differs"),
+        ]  # fmt: skip
+        met = [name for case, name in cases if case(game, 0, a, rank).applies]
+        if norm == "summation":
+            move = pair(game, 0, a, rank)
+            if move.applies:
+                report = reports(game, move, 0, epsilons(game, move, 0))
+                most = max(most, gains(game, report, 0).max())
+        name = met[0] if met else "nothing left to claim"
+        total, gained = counts.get(name, (0, 0))
+        counts[name] = (total + 1, gained + int(most > 2 * gain_error(game, 0)))
+    return dict(sorted(counts.items()))
+
+
+def near_edge(
+    rng: np.random.Generator, game: RLHFGame, rule: Weights, training_rule: TrainingRule
+) -> tuple[RLHFGame, Floats, int]:
+    """Bisect one reward of group 0 towards t(x1) = 0: games, ranks that prefer x1, evaluations."""
+    assert game.normalization is not None
+    base, place = game.rewards[:, 0].copy(), _middle(game)
+    low, high = np.zeros((len(base), 1)), base.max(axis=-1, keepdims=True)
+    steps = int(rng.integers(8, 17))
+    for _ in range(steps):
+        np.put_along_axis(base, place, (low + high) / 2, axis=-1)
+        game = game.with_report(0, normalize(base, game.normalization))
+        a = rule(game, misreport.models(training_rule, game))
+        below = np.take_along_axis(pull(game.rewards[:, 0], a), place, axis=-1) < 0
+        middle = (low + high) / 2
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return game, 1.0 * (np.arange(game.outcomes) == place), steps * len(base)
+
+
+def near_twins(rng: np.random.Generator, game: RLHFGame) -> tuple[RLHFGame, Floats, int]:
+    """Make one outcome nearly a copy of group 0's best: same rewards, slightly less likely."""
+    assert game.normalization is not None
+    rewards, reference = game.rewards.copy(), game.reference.copy()
+    best, place = rewards[:, 0].argmax(axis=-1)[:, None], _middle(game)
+    column = np.take_along_axis(rewards, best[:, None], axis=-1)
+    np.put_along_axis(rewards, place[:, None], column, axis=-1)
+    share = 1 - 10.0 ** rng.uniform(-5, -1, place.shape)
+    np.put_along_axis(reference, place, share * _at(reference, best)[:, None], axis=-1)
+    rewards = rewards + (rewards.max(axis=-1, keepdims=True) <= 0)  # its one wish was overwritten
+    rewards = normalize(rewards, game.normalization)
+    reference = normalize(reference, "summation")
+    twins = (np.arange(game.outcomes) == place) | (np.arange(game.outcomes) == best)
+    return (
+        replace(game, rewards=rewards, reference=reference),
+        twins + 0.1 * rng.random(reference.shape), 0,
+    )  # fmt: skip
+
+
+def _middle(game: RLHFGame) -> NDArray[np.intp]:
+    """An outcome (..., 1) that is neither group 0's first best nor its first worst."""
+    own = game.rewards[:, 0]
+    ends = (own.argmax(axis=-1)[:, None], own.argmin(axis=-1)[:, None])
+    places = np.arange(game.outcomes)
+    return np.asarray(((places != ends[0]) & (places != ends[1])).argmax(axis=-1)[:, None])
 
 
 def small_game(x: Floats, family: Family, norm: Normalization) -> RLHFGame:
@@ -294,7 +394,7 @@ def worst_drive(
 
     def objective(x: Floats) -> Floats:
         game, deviation = decode(x)
-        report = reports(game, deviation, 0, 1e-3 * epsilons(game, deviation, 0)[0])
+        report = reports(game, deviation, 0, 0.1 * epsilons(game, deviation, 0)[0])
         value = misreport.alignment(game, report, 0, training_rule)
         return np.where(deviation.drive > 1e-4, value, 1.0)
 
@@ -327,21 +427,29 @@ def check_case(
         games of an adversary. Tolerance: rounding error of that gain.
     """
     rng, found, trials, turn = np.random.default_rng(seed), list[Judged](), 0, 0
-    while trials < budget // 2:
+    while trials < budget // 4 * 3:
         case, norm = cases[turn % len(cases)]
         turn, game = turn + 1, draw(rng, families, norm)
+        rank = rng.random((len(game.sizes), game.outcomes))
+        if trials >= budget // 3:  # the edges of the conditions
+            game, rank, spent = (
+                near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
+                else near_edge(rng, game, rule, training_rule)
+            )  # fmt: skip
+            trials += spent
         policy = misreport.models(training_rule, game)
         trials += len(policy)
-        deviation = case(game, 0, rule(game, policy), rng.random(policy.shape))
+        deviation = case(game, 0, rule(game, policy), rank)
         keep = deviation.applies & (deviation.room > 0)
         if interior:  # visibly positive: 150 digits must tell it from 0
             keep &= policy.min(axis=-1) > 1e-100
         if keep.any():
             game, deviation = _subset(game, deviation, keep)
-            found += judge(*_clear(game, deviation, training_rule), training_rule)
+            pairs = _clear(game, deviation, training_rule)
+            found += judge(*pairs, training_rule, any(one[0] < -one[1] for one in found))
             trials += len(STEPS) * int(keep.sum())
     for turn, (case, norm) in enumerate(cases * (2 // len(cases) or 1)):
-        family, share = families[int(rng.integers(len(families)))], budget // (2 * max(len(cases), 2))
+        family, share = families[int(rng.integers(len(families)))], budget // (4 * max(len(cases), 2))
         game, deviation = worst_drive(case, norm, family, share, seed + turn, training_rule, rule)
         trials += share
         batch = replace(game, rewards=game.rewards[None], sizes=game.sizes[None])
