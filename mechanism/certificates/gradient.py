@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import flint
-import z3
+import z3  # type: ignore[import-untyped]
 
 Row = Sequence[Fraction]
 F = Fraction

@@ -138,9 +138,7 @@ def case_2(game: RLHFGame, i: int, a: Floats, rank: Floats) -> Deviation:
     return _move(game, own, own.argmax(axis=-1)[..., None], x1, drive)
 
 
-def case_3(
-    game: RLHFGame, i: int, a: Floats, rank: Floats, curvature: bool = True
-) -> Deviation:
+def case_3(game: RLHFGame, i: int, a: Floats, rank: Floats, curvature: bool = True) -> Deviation:
     """Summation: t(x1) > 0, 1 > rm(x1) >= rm(x2) > 0, a(x1) > a(x2); move epsilon to x1 from x2.
 
     `curvature=False` leaves out a(x1) > a(x2).
@@ -198,9 +196,7 @@ def game_with_optimum(
     return RLHFGame(rewards, sizes, q / q.sum(), divergence, norm)
 
 
-def draw(
-    rng: np.random.Generator, families: tuple[Family, ...], norm: Normalization
-) -> RLHFGame:
+def draw(rng: np.random.Generator, families: tuple[Family, ...], norm: Normalization) -> RLHFGame:
     """Batch of games of `misreport.draw` with three outcomes or more, and min rm_0 = 0."""
     game = misreport.draw(rng, families)
     while game.outcomes < 3:
@@ -261,7 +257,7 @@ def judge(
 
 
 def _slow_best(truth: RLHFGame, report: RLHFGame, k: int) -> tuple[float, int, bool]:
-    """Gain by slow optima at the first epsilon that gains, of three; else the least of the losses."""
+    """Gain by slow optima at the first epsilon that gains, of three; else the least loss."""
     found = []
     for step in (1, 4, 0):
         gain, sure = misreport.oracle_gain(truth, single(report, (step, k)), 0)
@@ -305,7 +301,7 @@ def survey(
         if rng.random() < 0.2:
             own[1] = 1.0
         rewards = normalize(np.stack([own, rng.random(3)]), norm)
-        reference, sizes = rng.dirichlet(np.ones(3)), rng.integers(1, 11, 2)
+        reference, sizes = rng.dirichlet(np.ones(3)), rng.integers(1, 11, 2).astype(float)
         game = RLHFGame(rewards, sizes, reference, family(10 ** rng.uniform(-0.5, 1.5)), norm)
         a, rank = weights(game, np.asarray(sw_max(game))), np.zeros(3)
         most = gains(game, game.with_report(0, grid), 0).max()
@@ -449,7 +445,10 @@ def check_case(
             found += judge(*pairs, training_rule, any(one[0] < -one[1] for one in found))
             trials += len(STEPS) * int(keep.sum())
     for turn, (case, norm) in enumerate(cases * (2 // len(cases) or 1)):
-        family, share = families[int(rng.integers(len(families)))], budget // (4 * max(len(cases), 2))
+        family, share = (
+            families[int(rng.integers(len(families)))],
+            budget // 4 // max(len(cases), 2),
+        )
         game, deviation = worst_drive(case, norm, family, share, seed + turn, training_rule, rule)
         trials += share
         batch = replace(game, rewards=game.rewards[None], sizes=game.sizes[None])
