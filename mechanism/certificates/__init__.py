@@ -1,0 +1,1 @@
+"""Certificates: steps that a solver proved, and instances evaluated in ball arithmetic."""
