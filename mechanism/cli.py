@@ -83,7 +83,7 @@ def _finish(title: str, cells: list[Cell], report: dict[str, Any], as_json: bool
 def _print_cells(title: str, cells: list[Cell]) -> None:
     table = Table(title=title)
     for name in ("table", "row", "column"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("paper", "ours", "relative error", "target met"):
         table.add_column(name, justify="right")
     for cell in cells:
