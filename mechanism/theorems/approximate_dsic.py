@@ -12,6 +12,7 @@ Source: Lemma D.2 and Theorem 4.12, arXiv:2405.16276v4; the sharp bounds are our
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +28,7 @@ from mechanism.core.divergences import (
     TotalVariation,
 )
 from mechanism.core.errors import Floats, InvalidInputError, as_floats
-from mechanism.core.payments import Mechanism, affine_maximizer_payments
+from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 from mechanism.theorems.affine_maximizer import (
@@ -36,6 +37,7 @@ from mechanism.theorems.affine_maximizer import (
     TypeTable,
     draw_tables,
     run_types,
+    slow_payment,
     slow_utility,
 )
 from mechanism.theorems.best_response import Game, own_row, project_report
@@ -315,9 +317,8 @@ def _case_d_2(
 def _slow_loss(game: RLHFGame, noisy: RLHFGame) -> float:
     """Loss C(S) - C(S') + <S' - S, p'> by the high-precision oracle."""
     before, after = game.scores().tolist(), noisy.scores().tolist()
-    q = game.reference.tolist()
-    best = oracles.optimum_mpmath(before, q, game.divergence)[1]
-    moved, value = oracles.optimum_mpmath(after, q, game.divergence)
+    best = slow_optimum(game, game.scores())[1]
+    moved, value = slow_optimum(game, noisy.scores())
     shift = (p * (b - a) for p, a, b in zip(moved, before, after, strict=True))
     return float(best - value + sum(shift, start=0 * best))
 
@@ -442,7 +443,7 @@ def _make_case(
     error = ERROR * float(max(scale(truth), scale(noisy), scale(report))) / unit
 
     def recompute() -> float:
-        slow = [slow_utility(rule.mechanism, truth, game, i) for game in (report, noisy)]
+        slow = [replayed_utility(rule.mechanism, truth, game, i) for game in (report, noisy)]
         return (allowed - (slow[0] - slow[1])) / unit
 
     return _Case((allowed - gain) / unit, error, truth, i, report, gain, recompute)
@@ -517,6 +518,59 @@ def ir_witness(
     heard = [-epsilon if signed else 0.0, epsilon, 1.0]
     noisy = replace(game, normalization=None).with_report(0, reward=heard)
     return game, noisy
+
+
+def replayed_utility(mechanism: Mechanism | None, truth: Game, report: Game, i: int) -> float:
+    """True utility of group i after a report, by oracles whose digits suffice for tiny references.
+
+    A divergence with a finite slope limit needs about -2 log10 q(x) digits at the best outcome x.
+
+    >>> game = CandidateGame([[1.0, 0.6, 0.0], [0.0, 0.6, 1.0]], [1, 1])
+    >>> round(replayed_utility(None, game, game, 0), 12)
+    0.2
+    """
+    value, pay = _replayed(mechanism, truth, report, i)
+    return value - pay
+
+
+def replayed_payment(mechanism: Mechanism | None, game: Game, i: int) -> float:
+    """Payment of group i, as `replayed_utility` computes it.
+
+    >>> game = CandidateGame([[1.0, 0.6, 0.0], [0.0, 0.6, 1.0]], [1, 1])
+    >>> round(replayed_payment(None, game, 0), 12)
+    0.4
+    """
+    return _replayed(mechanism, game, game, i)[1]
+
+
+def _replayed(
+    mechanism: Mechanism | None, truth: Game, report: Game, i: int
+) -> tuple[float, float]:
+    """w_i v_i and pay_i; whatever is no continuous game under SW-Max goes the usual way."""
+    if mechanism is not None or not isinstance(report, RLHFGame):
+        pay = slow_payment(mechanism, report, i)
+        return slow_utility(mechanism, truth, report, i) + pay, pay
+    others = leave_one_out_scores(report.sizes, report.rewards)[i]
+    policy, best = slow_optimum(report, report.scores())
+    pivot = slow_optimum(report, others)[1]
+    heard, own = (float(g.sizes[i]) * own_row(g, i) for g in (report, truth))
+    gained, value = (
+        sum((p * float(r) for p, r in zip(policy, row, strict=True)), start=0 * best)
+        for row in (heard, own)
+    )
+    return float(value), float(pivot - (best - gained))
+
+
+def slow_optimum(game: RLHFGame, scores: Floats) -> tuple[list[Any], Any]:
+    """Optimal policy and value of given scores (m,) by the oracle, with digits enough.
+
+    >>> game = RLHFGame([[1.0, 0.0]], [1], [0.5, 0.5], KL(1.0))
+    >>> round(float(slow_optimum(game, game.scores())[1]), 6)
+    0.620115
+    """
+    q = game.reference
+    digits = 34 + int(-2 * np.log10(q[scores.argmax()]))
+    return oracles.optimum_mpmath(scores.tolist(), q.tolist(), game.divergence, digits)
 
 
 def expected_gains(

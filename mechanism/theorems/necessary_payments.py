@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism import oracles
 from mechanism.core.divergences import (
     KL,
     Alpha,
@@ -38,9 +37,8 @@ from mechanism.theorems.affine_maximizer import (
     draw_tables,
     draw_types,
     run_types,
-    slow_payment,
 )
-from mechanism.theorems.approximate_dsic import sharp_loss
+from mechanism.theorems.approximate_dsic import replayed_payment, sharp_loss, slow_optimum
 from mechanism.theorems.best_response import Game, own_row, project_simplex
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
 
@@ -265,7 +263,7 @@ def _lowest_rule_case(table: TypeTable, constant_report: bool) -> _Case:
     k = int(pay.argmin())
     cheapest, i = table.reported(k), table.group
     return _Case(
-        -float(pay[k]), table.tolerance, cheapest, i, lambda: -slow_payment(None, cheapest, i)
+        -float(pay[k]), table.tolerance, cheapest, i, lambda: -replayed_payment(None, cheapest, i)
     )
 
 
@@ -274,7 +272,9 @@ def _path_case(game: RLHFGame, i: int) -> _Case:
     constant = game.with_report(i, reward=np.full(game.outcomes, _constant(game)))
 
     def recompute() -> float:
-        return bounds.upper - (slow_payment(None, game, i) - slow_payment(None, constant, i))
+        return bounds.upper - (
+            replayed_payment(None, game, i) - replayed_payment(None, constant, i)
+        )
 
     error = 2 * ERROR * float(max(scale(game), scale(constant)))
     return _Case(bounds.upper - bounds.exact, error, game, i, recompute)
@@ -287,7 +287,7 @@ def _below_case(mechanism: Mechanism, table: TypeTable) -> _Case:
     game = table.reported(k)
     return _Case(
         float(slack[k, i]), table.tolerance, game, i,
-        lambda: slow_payment(mechanism, game, i) - slow_payment(None, game, i),
+        lambda: replayed_payment(mechanism, game, i) - replayed_payment(None, game, i),
     )  # fmt: skip
 
 
@@ -377,7 +377,7 @@ def _extreme_rules(game: RLHFGame, epsilon: float, both: bool) -> list[_Case]:
         cases.append(
             _Case(
                 1.0 - abs(least) / epsilon, error, constant, 0,
-                lambda: 1.0 - abs(slow_payment(None, constant, 0)) / epsilon,
+                lambda: 1.0 - abs(replayed_payment(None, constant, 0)) / epsilon,
             )
         )  # fmt: skip
     return cases
@@ -385,11 +385,7 @@ def _extreme_rules(game: RLHFGame, epsilon: float, both: bool) -> list[_Case]:
 
 def _slow_utility(game: RLHFGame) -> float:
     others = leave_one_out_scores(game.sizes, game.rewards)[0]
-    q = game.reference.tolist()
-    best, without = (
-        oracles.optimum_mpmath(scores.tolist(), q, game.divergence)[1]
-        for scores in (game.scores(), others)
-    )
+    best, without = (slow_optimum(game, scores)[1] for scores in (game.scores(), others))
     return float(best - without)
 
 
@@ -401,7 +397,7 @@ def _own_reports_case(mechanism: Mechanism, table: TypeTable, epsilon: float, bo
     game = table.reported(k)
 
     def recompute() -> float:
-        slow = slow_payment(mechanism, game, 0) - slow_payment(None, game, 0)
+        slow = replayed_payment(mechanism, game, 0) - replayed_payment(None, game, 0)
         return (epsilon - (abs(slow) if both else slow)) / epsilon
 
     return _Case(float(slack[k]), table.tolerance / epsilon, game, 0, recompute)
