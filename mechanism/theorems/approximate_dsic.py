@@ -59,10 +59,10 @@ def paper_bound(size: ArrayLike, epsilon: ArrayLike) -> Floats:
 def sharp_loss(divergence: Divergence, spread: ArrayLike) -> Floats:
     r"""Greatest loss of ASW over all games when noise of the given spread (...) moves the scores.
 
-    With t = spread / lam, in units of lam: KL :math:`z - 1 - \log z, z = t/(1 - e^{-t})`;
-    chi-squared :math:`t^2/16`, from t = 8 on :math:`t - 4`; total variation t; reverse KL
-    :math:`t - \log(1+t)`; squared Hellinger :math:`t^2/(1+t)`; Jensen-Shannon
-    :math:`t - \log(2 - e^{-t})`. The last four are approached as q(x) -> 0, not reached.
+    If the slope of f is bounded (total variation, reverse KL, Hellinger, Jensen-Shannon, alpha < 1)
+    it is the whole spread: outcomes with q(x) -> 0 cost the same for each unit of mass, so that
+    mass jumps between them as between candidates. With t = spread / lam, in units of lam:
+    KL :math:`z - 1 - \log z, z = t/(1 - e^{-t})`; chi-squared :math:`t^2/16`, from t = 8 on t - 4.
 
     Raises
     ------
@@ -73,6 +73,23 @@ def sharp_loss(divergence: Divergence, spread: ArrayLike) -> Floats:
     --------
     >>> sharp_loss(KL(1.0), [0.01, 100.0]).round(7)
     array([1.25000000e-05, 9.43948298e+01])
+    >>> float(sharp_loss(ReverseKL(1.0), 0.5))
+    0.5
+    """
+    if np.isfinite(divergence.slope_limit):
+        return np.asarray(as_floats("spread", spread))[()]
+    return two_outcome_loss(divergence, spread)
+
+
+def two_outcome_loss(divergence: Divergence, spread: ArrayLike) -> Floats:
+    r"""Greatest loss over games with two outcomes; t = spread / lam, in units of lam.
+
+    KL and chi-squared as in `sharp_loss`; total variation t; reverse KL :math:`t - \log(1+t)`;
+    squared Hellinger :math:`t^2/(1+t)`; Jensen-Shannon :math:`t - \log(2 - e^{-t})`. The last four
+    are approached as q(x) -> 0, not reached.
+
+    >>> two_outcome_loss(SquaredHellinger(1.0), 1.0)
+    np.float64(0.5)
     """
     t = as_floats("spread", spread) / divergence.lam
     loss: Floats
@@ -165,10 +182,11 @@ def _two_outcome_game(logit: Floats, gap: Floats, divergence: Divergence) -> RLH
 def tight_game(
     divergence: Divergence, epsilon: float, size: float = 1.0, groups: int = 2
 ) -> RLHFGame:
-    """Two outcomes, summation domain: group 1's noise (-eps, eps) does most harm; others constant.
+    """Summation domain; group 1's noise (-eps, eps, ...) does most harm; the others are constant.
 
-    For KL and chi-squared the sharp loss is reached, for total variation 99.9 % of it, for others
-    nearly. The noise stays in the domain.
+    For KL and chi-squared the sharp loss is reached with two outcomes, for total variation 99.9 %.
+    Other divergences of bounded slope have a third outcome that starts with all the mass. The noise
+    stays in the domain.
 
     Raises
     ------
@@ -181,6 +199,8 @@ def tight_game(
     >>> (noise_loss(game, game.sizes[0] * np.array([-0.2, 0.2])) / 0.4).round(4)
     np.float64(0.9989)
     """
+    if np.isfinite(divergence.slope_limit) and not isinstance(divergence, TotalVariation):
+        return _tight_three(divergence, epsilon, size, groups)
     q, gap = _tight_point(divergence, 2 * size * epsilon / divergence.lam)
     lead = gap * divergence.lam / size  # rm(x1) - rm(x2)
     if abs(lead) + 2 * epsilon > 1:
@@ -190,6 +210,27 @@ def tight_game(
     rewards[0] += lead / 2 * np.array([1.0, -1.0])
     sizes = np.concatenate([[size], np.ones(groups - 1)])
     return RLHFGame(rewards, sizes, np.array([q, 1 - q]), divergence, "summation")
+
+
+def tight_noise(game: Game, epsilon: float) -> Floats:
+    """Noise (-eps, eps, 0, ...) of group 1 that a `tight_game` is made for.
+
+    >>> tight_noise(tight_game(KL(0.01), 0.1), 0.1)
+    array([-0.1,  0.1])
+    """
+    noise = np.zeros(own_row(game, 0).shape)
+    noise[:2] = -epsilon, epsilon
+    return noise
+
+
+def _tight_three(divergence: Divergence, epsilon: float, size: float, groups: int) -> RLHFGame:
+    """Nearly all mass goes to x1, and with noise to x2: f is nearly linear where q is tiny."""
+    lead, rare = 1.998 * epsilon, 1e-9
+    rewards = np.full((groups, 3), 1 / 3)
+    rewards[0] = 0.45 + lead / 2, 0.45 - lead / 2, 0.1
+    sizes = np.concatenate([[size], np.ones(groups - 1)])
+    reference = np.array([rare, rare, 1 - 2 * rare])
+    return RLHFGame(rewards, sizes, reference, divergence, "summation")
 
 
 def _tight_point(divergence: Divergence, t: float) -> tuple[float, float]:
@@ -276,7 +317,7 @@ def _draw_noisy(rng: np.random.Generator, kind: int) -> tuple[RLHFGame, Floats, 
     if kind == 3:
         epsilon = float(10 ** rng.uniform(-4, -1))
         game = tight_game(sharp_divergence(rng, epsilon), epsilon, groups=1)
-        return game, epsilon * np.array([[-1.0, 1.0]]), epsilon
+        return game, tight_noise(game, epsilon)[None], epsilon
     epsilon, game = float(10 ** rng.uniform(-4, -0.3)), pick(draw_games(rng, 1), 0)
     if kind < 2:
         return game, epsilon * rng.uniform(-1, 1, game.rewards.shape), epsilon
@@ -292,7 +333,7 @@ def sharp_divergence(rng: np.random.Generator, epsilon: float, size: float = 1.0
     True
     """
     lam = float(2 * size * epsilon / 10 ** rng.uniform(0.91, 4))
-    kinds = (KL, TotalVariation, TotalVariation, ChiSquared)
+    kinds = (KL, TotalVariation, ChiSquared, ReverseKL, SquaredHellinger, JensenShannon)
     return kinds[int(rng.integers(len(kinds)))](lam)
 
 
@@ -456,13 +497,14 @@ def _tight_case(rule: _Rule, rng: np.random.Generator, continuous: bool, depende
     if continuous:
         game: Game = tight_game(sharp_divergence(rng, epsilon, size), epsilon, size)
     else:
-        game = _candidates([[1.998 * epsilon, 0.0], [0.5, 0.5]], size, 1.0)
-    row = own_row(game, 0) + epsilon * np.array([-1.0, 1.0])
+        game = _candidates([[(2 - 1e-9) * epsilon, 0.0], [0.5, 0.5]], size, 1.0)
+    noise = tight_noise(game, epsilon)
+    row = own_row(game, 0) + noise
     noisy, report = game.with_report(0, reward=row), game
     if dependent:
         other = own_row(game, 1)
-        noisy = noisy.with_report(1, reward=other + epsilon * np.array([-1.0, 1.0]))
-        report = report.with_report(1, reward=other + epsilon * np.array([1.0, -1.0]))
+        noisy = noisy.with_report(1, reward=other + noise)
+        report = report.with_report(1, reward=other - noise)
     return _make_case(rule, game, noisy, report, 0, epsilon)
 
 

@@ -38,7 +38,7 @@ from mechanism.theorems.affine_maximizer import (
     draw_types,
     run_types,
 )
-from mechanism.theorems.approximate_dsic import replayed_payment, sharp_loss, slow_optimum
+from mechanism.theorems.approximate_dsic import replayed_payment, slow_optimum, two_outcome_loss
 from mechanism.theorems.best_response import Game, own_row, project_simplex
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
 
@@ -183,7 +183,7 @@ def one_group_room(divergence: Divergence, size: float = 1.0) -> float:
         first = 2.0  # the kink at 1: mass leaves x2 at slope -1
     if not np.isfinite(first) or size <= first * lam:
         return 0.0
-    return float(sharp_loss(divergence, size - first * lam))
+    return float(two_outcome_loss(divergence, size - first * lam))
 
 
 @dataclass(frozen=True)
