@@ -44,7 +44,7 @@ def plot_reached(names: list[str], shares: dict[str, ArrayLike]) -> Figure:
             place, np.asarray(heights), 0.25, label=kind, color=str(greys[k]), hatch=hatches[k % 3],
             edgecolor="black", linewidth=0.6,
         )  # fmt: skip
-    axes.set_xticks(range(len(names)), names, fontsize="small")
+    axes.set_xticks(range(len(names)), [n.replace(" ", "\n", 1) for n in names], fontsize="small")
     axes.set(ylabel=r"loss / ($2 w_i\varepsilon$)", ylim=(0, 1.05))
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
