@@ -56,7 +56,7 @@ def plot_simplex(reference: Floats, paths: dict[str, Floats]) -> Figure:
     axes.plot(*corners[[0, 1, 2, 0]].T, color=NEUTRAL, linewidth=1)
     for j, (x, y) in enumerate(corners):
         axes.annotate(
-            f"$x_{{{j + 1}}}$", (x, y), xytext=(0, 6 if j == 0 else -14),
+            f"$x_{{{j + 1}}}$", (x, y), xytext=(0, 9 if j == 0 else -16),
             textcoords="offset points", ha="center",
         )  # fmt: skip
     for k, (name, path) in enumerate(paths.items()):
