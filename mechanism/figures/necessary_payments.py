@@ -33,7 +33,7 @@ def plot_rooms(panels: dict[str, Curves], labels: list[str]) -> Figure:
         axes.loglog(x, x, color=NEUTRAL, linewidth=1, linestyle=(0, (1, 2)))
         axes.set(title=title, xlabel=label)
         axes.legend(fontsize="x-small")
-    axes_row[0][0].set_ylabel("room: how far payments may exceed pay$^{AFF}$")
+    axes_row[0][0].set_ylabel("room")
     return figure
 
 
