@@ -13,7 +13,6 @@ from mechanism.certificates.efficient_payments import (
 )
 from mechanism.controls.efficient_payments import CONTROLS
 from mechanism.core.samplers import sample_candidate_game, sample_game
-from mechanism.theorems.affine_maximizer import draw_rlhf_game
 from mechanism.theorems.efficient_payments import (
     agreement_witness,
     check_heuristic_1,
@@ -28,6 +27,7 @@ from mechanism.theorems.efficient_payments import (
     share_after,
     training_path,
 )
+from mechanism.theorems.type_tables import draw_rlhf_game
 
 
 @pytest.mark.parametrize("games", ["rlhf", "candidate"])

@@ -31,18 +31,11 @@ from mechanism.core.errors import Floats, InvalidInputError, as_floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.affine_maximizer import (
-    ERROR,
-    Games,
-    TypeTable,
-    draw_tables,
-    run_types,
-    slow_payment,
-    slow_utility,
-)
 from mechanism.theorems.best_response import Game, own_row, project_report
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
+from mechanism.theorems.replay import slow_payment, slow_utility
 from mechanism.theorems.rlhf_game import draw_games, pick
+from mechanism.theorems.type_tables import ERROR, Games, TypeTable, draw_tables, run_types
 
 Bound = Callable[[Floats, Floats], Floats]  # (sizes, epsilon) -> greatest gain or loss
 

@@ -21,16 +21,11 @@ from mechanism.core.payments import (
 )
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.affine_maximizer import (
-    Games,
-    check_dsic,
-    check_ir,
-    check_non_negative,
-    slow_payment,
-    slow_utility,
-)
+from mechanism.theorems.affine_maximizer import check_dsic, check_ir, check_non_negative
 from mechanism.theorems.best_response import Game
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
+from mechanism.theorems.replay import slow_payment, slow_utility
+from mechanism.theorems.type_tables import Games
 
 SHARES = (0.0, 0.25, 0.5, 0.75)  # checkpoints that are saved on the way to the final model
 ROUNDING = 1e-12  # certified relative error of sw_max, in units of max |S| + lam

@@ -30,7 +30,10 @@ from mechanism.core.errors import Floats, InvalidInputError, as_floats, group_in
 from mechanism.core.payments import Mechanism, leave_one_out_scores
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.affine_maximizer import (
+from mechanism.theorems.approximate_dsic import replayed_payment, slow_optimum, two_outcome_loss
+from mechanism.theorems.best_response import Game, own_row, project_simplex
+from mechanism.theorems.claim_result import ClaimResult, Witness, scale
+from mechanism.theorems.type_tables import (
     ERROR,
     Games,
     TypeTable,
@@ -38,9 +41,6 @@ from mechanism.theorems.affine_maximizer import (
     draw_types,
     run_types,
 )
-from mechanism.theorems.approximate_dsic import replayed_payment, slow_optimum, two_outcome_loss
-from mechanism.theorems.best_response import Game, own_row, project_simplex
-from mechanism.theorems.claim_result import ClaimResult, Witness, scale
 
 CONTINUOUS: tuple[Callable[[float], Divergence], ...] = (
     KL, ChiSquared, ReverseKL, SquaredHellinger, JensenShannon,
