@@ -1,0 +1,1 @@
+"""Figures of single chapters, one module a chapter, with the same stem."""
