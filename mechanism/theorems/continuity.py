@@ -326,7 +326,7 @@ def _case(change: Change, mechanism: Mechanism | None, bound: Bound, strength: S
             ends = [np.asarray(mechanism.training_rule(g)) for g in (worst.after, worst.before)]
             return float(limit - np.abs(ends[0] - ends[1]).max())
         first, second = (
-            oracles.optimum_mpmath(g.scores().tolist(), g.reference.tolist(), divergence, 34)[0]
+            oracles.optimum_mpmath(g.scores().tolist(), g.reference.tolist(), divergence, 50)[0]
             for g in (worst.before, worst.after)
         )
         return float(limit - max(abs(a - b) for a, b in zip(first, second, strict=True)))

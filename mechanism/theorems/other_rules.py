@@ -51,13 +51,13 @@ def nash_welfare(game: RLHFGame | CandidateGame) -> Model:
         for _ in range(30):
             trial = θ * np.exp(np.clip(length[..., None] * step, -30, 30))
             found = _nash_dual(game, rewards, sizes, reference, trial)
-            worse = (found > value + 1e-13 * (1 + np.abs(value))) & ~settled
+            worse = (found > value + 1e-12 * (1 + np.abs(value))) & ~settled
             if not worse.any():
                 break
             length = np.where(worse, length / 2, length)
         θ = np.where(settled[..., None], θ, trial)
         value = np.where(settled, value, found)
-        settled |= np.abs(length[..., None] * step).max(axis=-1) < 1e-13
+        settled |= np.abs(length[..., None] * step).max(axis=-1) < 1e-10
         if settled.all():
             break
     return optimal_policies(np.vecmat(θ, rewards), reference, game.divergence)[0]

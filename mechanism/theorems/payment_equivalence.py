@@ -304,10 +304,10 @@ def _slow_difference(start: Game, end: Game, i: int) -> float:
     out = []
     for game in (start, end):
         q, others = game.reference.tolist(), leave_one_out_scores(game.sizes, game.rewards)[i]
-        policy, best = oracles.optimum_mpmath(game.scores().tolist(), q, game.divergence, 34)
+        policy, best = oracles.optimum_mpmath(game.scores().tolist(), q, game.divergence, 50)
         own = (game.sizes[i] * game.rewards[i]).tolist()
         gained = sum((a * b for a, b in zip(policy, own, strict=True)), start=0 * best)
-        pivot = oracles.optimum_mpmath(others.tolist(), q, game.divergence, 34)[1]
+        pivot = oracles.optimum_mpmath(others.tolist(), q, game.divergence, 50)[1]
         out.append(pivot - best + gained)
     return float(out[1] - out[0])
 
