@@ -388,7 +388,10 @@ def _range_case(
         models = np.array([slow_model(graph.reported(k)) for k in range(len(lengths))])
         values = graph.sizes[:, None] * (graph.rewards @ models.T)
         exact = (values.diagonal()[:, None] - values).T
-        for k in range(len(exact)):  # Floyd and Warshall's recursion
+        if paths is not shortest_paths:
+            other = paths(exact, graph.tolerance)
+            exact = np.full(exact.shape, np.nan) if other is None else other
+        for k in range(len(exact) if paths is shortest_paths else 0):  # Floyd and Warshall
             exact = np.minimum(exact, exact[:, k : k + 1] + exact[k : k + 1])
         return -max(abs(high - float(exact[a, b])), abs(low + float(exact[b, a])))
 

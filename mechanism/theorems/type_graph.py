@@ -31,11 +31,13 @@ from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.samplers import sample_candidate_game, sample_game
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
+from mechanism.theorems.other_rules import RULES
 
 Game = RLHFGame | CandidateGame
 Sampler = Callable[[np.random.Generator], Game]
 Games = Literal["rlhf", "candidate"] | Sampler
 ERROR = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
+BATCHED = (sw_max, *RULES.values())  # our own rules take a batch; a user's takes one game
 PLAIN = (KL, ChiSquared, TotalVariation, ReverseKL, SquaredHellinger, JensenShannon)
 
 
@@ -85,10 +87,11 @@ def run_rule(
     game: Game, i: int, rewards: Floats, sizes: Floats, mechanism: Mechanism | None
 ) -> Any:
     """Models of the K reported games, (K, m) policies or (K,) indices."""
-    if mechanism is None:
-        return np.asarray(sw_max(game.with_report(i, reward=rewards, size=sizes)))
+    rule = sw_max if mechanism is None else mechanism.training_rule
+    if rule in BATCHED:
+        return np.asarray(rule(game.with_report(i, reward=rewards, size=sizes)))
     pairs = zip(rewards, sizes, strict=True)
-    return np.array([mechanism.training_rule(game.with_report(i, r, w)) for r, w in pairs])
+    return np.array([rule(game.with_report(i, r, w)) for r, w in pairs])
 
 
 def shortest_paths(lengths: Floats, slack: float = 0.0) -> Floats | None:
