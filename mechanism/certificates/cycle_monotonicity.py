@@ -5,7 +5,6 @@ bound on the optimum, a policy a lower one, and the objective is lam-strongly co
 variation (Pinsker's inequality).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import z3
 
 from mechanism.core.divergences import KL
+from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.theorems.other_rules import RULES, RuleName
 
@@ -81,11 +81,7 @@ def certified_cycle(
 ) -> Any:
     """Ball that holds the length of the cycle through `types`, in order; below 0: proved violated.
 
-    >>> F = Fraction
-    >>> types = [[F(1, 2), F(1, 5), F(1)], [F(1), F(3, 5), F(0)]]
-    >>> third = [F(1, 3)] * 3
-    >>> ball = certified_cycle("maxmin", types, [F(1, 2), F(1), F(1, 10)], third, F(1, 50))
-    >>> bool(ball < 0)
+    >>> all(bool(witness.certify() < 0) for witness in WITNESSES)
     True
     """
     models = [enclose(rule, [t, other], reference, lam) for t in types]
@@ -97,6 +93,37 @@ def certified_cycle(
         slack = (before.distance + models[k].distance).upper() * _ball(max(types[k]))
         total += flint.arb(0, slack)
     return total
+
+
+@dataclass(frozen=True)
+class CycleWitness:
+    """A KL game of two groups and three outcomes, and two reports of group 1: all in tenths."""
+
+    rule: RuleName
+    normalization: Normalization
+    types: tuple[tuple[int, ...], ...]
+    other: tuple[int, ...]
+    reference: tuple[Fraction, ...]
+    lam: Fraction
+
+    def certify(self) -> Any:
+        """Enclose the cycle's length."""
+        rows = [[Fraction(x, 10) for x in row] for row in (*self.types, self.other)]
+        return certified_cycle(self.rule, rows[:-1], rows[-1], list(self.reference), self.lam)
+
+
+_THIRDS = (Fraction(1, 3),) * 3
+_SKEWED = (Fraction(1, 10), Fraction(1, 10), Fraction(4, 5))
+WITNESSES = (
+    CycleWitness("nash", "summation", ((0, 1, 9), (5, 0, 5)), (0, 7, 3), _THIRDS, Fraction(1, 10)),
+    CycleWitness("nash", "maximum", ((10, 4, 0), (10, 6, 4)), (2, 6, 10), _SKEWED, Fraction(1, 50)),
+    CycleWitness(
+        "maxmin", "summation", ((0, 10, 0), (3, 5, 2)), (5, 5, 0), _THIRDS, Fraction(1, 10)
+    ),
+    CycleWitness(
+        "maxmin", "maximum", ((10, 8, 2), (10, 10, 0)), (0, 8, 10), _THIRDS, Fraction(1, 10)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -180,6 +207,3 @@ def monotone_is_implementable(k: int) -> list[Proof]:
         detour = length[0, through] + length[through, b] if k == 3 else direct
         pay.append(z3.If(direct <= detour, direct, detour))
     return [prove(cycles, pay[b] - pay[a] > length[a, b]) for a, b in length]
-
-
-Builder = Callable[[int], Proof]

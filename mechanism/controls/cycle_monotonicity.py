@@ -36,7 +36,7 @@ def favours_its_first(game: RLHFGame) -> Floats:
 
 
 def _rule(rule: Callable[[RLHFGame], Floats]) -> Control:
-    return lambda b, s: check_prop_E_2(Mechanism(rule, _free), _three_outcomes, min(b, 700), s)
+    return lambda b, s: check_prop_E_2(Mechanism(rule, _free), _three_outcomes, b, s)
 
 
 def one_percent_of_v(graph: TypeGraph) -> Floats | None:

@@ -125,10 +125,11 @@ def check_prop_E_2(
             graph, rule = _some_graph(rng, draw, len(cases) % 4)
         else:
             game = draw(rng)
-            graph, rule = (
-                random_graph(rng, game, int(rng.integers(game.groups)), 14, mechanism),
-                None,
-            )
+            i = int(rng.integers(game.groups))
+            graph, rule = random_graph(rng, game, i, 14, mechanism), ""
+            case, count = _loop_case(rng, game, i, mechanism)
+            cases.append(case)
+            trials += count
         cases.append(_rochet_case(graph, payments, mechanism is not None, rule == "sw_max"))
         trials += len(graph.sizes)
     return worst_case("prop-E.2", cases, trials)
@@ -141,8 +142,9 @@ def _loop_case(
     size = float(game.sizes[i])
     corners = [random_type(rng, game, i, size) for _ in range(3)]
     if not is_summation(game):
+        shared = int(rng.integers(len(corners[0][0])))
         for row, _ in corners:
-            row[0] = 1.0
+            row[shared] = 1.0
     closed = [*corners, corners[0]]
     around = path_payment(game, i, closed, mechanism)
     bound = 3 * around.error + 1e-11 * float(scale(game))

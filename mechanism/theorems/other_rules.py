@@ -49,7 +49,7 @@ def nash_welfare(game: RLHFGame | CandidateGame) -> Model:
         step = _nash_step(game, rewards, sizes, reference, θ)
         length = np.ones(θ.shape[:-1])
         for _ in range(30):
-            trial = θ * np.exp(np.clip(length[..., None] * step, -30, 30))
+            trial = np.minimum(θ * np.exp(np.clip(length[..., None] * step, -30, 30)), 1e100)
             found = _nash_dual(game, rewards, sizes, reference, trial)
             worse = (found > value + 1e-12 * (1 + np.abs(value))) & ~settled
             if not worse.any():
@@ -82,7 +82,7 @@ def _nash_step(
     mean = np.matvec(scaled, a)
     curvature = (scaled * a[..., None, :]) @ np.swapaxes(scaled, -1, -2)
     curvature -= mean[..., :, None] * mean[..., None, :] / a.sum(axis=-1)[..., None, None]
-    curvature += gained[..., :, None] * np.eye(θ.shape[-1])
+    curvature += (gained[..., :, None] + 1e-12) * np.eye(θ.shape[-1])  # a group may get nothing
     return np.asarray(np.linalg.solve(curvature, (sizes - gained)[..., None])[..., 0])
 
 
