@@ -1,4 +1,4 @@
-"""V against affine maximizer payments, the exact two-way cost, moduli, and what size fees survive."""
+"""V against affine maximizer payments, the exact two-way cost, moduli, fees on the size."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def favours_its_first(game: RLHFGame) -> Floats:
     return np.asarray(sw_max(replace(game, sizes=game.sizes * (1 + 0.01 * game.rewards[:, 0]))))
 
 
-def _rule(rule: Callable[[RLHFGame], Floats]) -> Control:
+def _rule(rule: Callable[[Any], Any]) -> Control:
     return lambda b, s: check_prop_E_2(Mechanism(rule, _free), _three_outcomes, b, s)
 
 

@@ -12,7 +12,7 @@ from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems import continuity, payment_equivalence
 from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.type_graph import Game, draw_candidate_game
+from mechanism.theorems.type_graph import Game, draw_candidate_game, shortest_paths
 
 Control = Callable[[int, int], ClaimResult]
 
@@ -65,7 +65,7 @@ def _kl_game(rng: np.random.Generator) -> RLHFGame:
 
 def wrong_way(lengths: Floats, slack: float) -> Floats | None:
     """Shortest paths with every arrow turned round."""
-    return payment_equivalence.shortest_paths(lengths.T, slack)
+    return shortest_paths(lengths.T, slack)
 
 
 def direct_edges(lengths: Floats, slack: float) -> Floats | None:

@@ -112,7 +112,8 @@ def swap_game(change: float, divergence: Divergence) -> Change:
 
     def game(sign: float) -> RLHFGame:
         high, low = (1 + sign * change) / 2, (1 - sign * change) / 2
-        return RLHFGame([[1.0, high], [low, 1.0]], [1.0, 1.0], [0.5, 0.5], divergence, "maximum")
+        rows = np.array([[1.0, high], [low, 1.0]])
+        return RLHFGame(rows, np.ones(2), np.full(2, 0.5), divergence, "maximum")
 
     return Change(game(1.0), game(-1.0))
 
@@ -283,8 +284,8 @@ def _check(
             outcomes = min(1000, 2 + int(3 * rng.pareto(1.2)))
             moves = iter([random_changes(rng, family, 20, outcomes, how)])
         elif turn % 4 == 2:
-            known = swap_game(float(rng.uniform(0.01, 1)), family(rng))
-            moves = iter([Change(_batched(known.before), _batched(known.after))])
+            known = [swap_game(float(rng.uniform(0.01, 1)), family(rng)) for _ in range(8)]
+            moves = iter([Change(_batched(k.before), _batched(k.after)) for k in known])
         else:
             moves = climb(rng, family, 12, 12, lambda m: _ratios(m, mechanism, bound, strength))
         for move in moves:

@@ -399,10 +399,10 @@ def hand_example(how: Literal["nash", "maxmin"]) -> tuple[CandidateGame, Floats]
 
     >>> game, types = hand_example("nash")
     >>> graph = type_graph(game, 0, types, np.ones(2), Mechanism(RULES["nash"], _free))
-    >>> round(graph.lengths[0, 1] + graph.lengths[1, 0], 12)
+    >>> float(round(graph.lengths[0, 1] + graph.lengths[1, 0], 12))
     -0.1
     """
     if how not in RULES:
         raise InvalidInputError("how", repr(how), f"must be one of {tuple(RULES)}", "name a rule")
     types = np.array([[0.5, 0.2, 1.0], [1.0, 0.6, 0.0]])
-    return CandidateGame([types[0], [0.5, 1.0, 0.1]], [1, 1]), types
+    return CandidateGame(np.array([types[0], [0.5, 1.0, 0.1]]), np.ones(2)), types

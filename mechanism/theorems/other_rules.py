@@ -16,7 +16,7 @@ from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 from mechanism.core.sw_max import optimal_policies
 
 RuleName = Literal["nash", "maxmin"]
-NEWTON_STEPS, BISECTIONS = 60, 90
+NEWTON_STEPS, BISECTIONS = 200, 90
 
 
 def nash_welfare(game: RLHFGame | CandidateGame) -> Model:
@@ -43,24 +43,28 @@ def nash_welfare(game: RLHFGame | CandidateGame) -> Model:
         return np.asarray(_less_cost(game, total).argmax(axis=-1))[()]
     rewards, sizes, reference = _parts(game)
     θ = sizes / np.maximum(np.matvec(rewards, reference), 1e-300)
-    settled = np.zeros(θ.shape[:-1], dtype=bool)
     value = _nash_dual(game, rewards, sizes, reference, θ)
     for _ in range(NEWTON_STEPS):
         step = _nash_step(game, rewards, sizes, reference, θ)
-        length = np.ones(θ.shape[:-1])
-        for _ in range(30):
-            trial = np.minimum(θ * np.exp(np.clip(length[..., None] * step, -30, 30)), 1e100)
+        largest = np.abs(step).max(axis=-1)
+        if np.all(largest < 1e-10):
+            break
+        length = np.minimum(1.0, 2.0 / np.maximum(largest, 1e-300))
+        for _ in range(40):
+            trial = θ * np.exp(length[..., None] * step)
             found = _nash_dual(game, rewards, sizes, reference, trial)
-            worse = (found > value + 1e-12 * (1 + np.abs(value))) & ~settled
+            worse = (found > value + 1e-12 * (1 + np.abs(value))) & (largest >= 1e-10)
             if not worse.any():
                 break
             length = np.where(worse, length / 2, length)
-        θ = np.where(settled[..., None], θ, trial)
-        value = np.where(settled, value, found)
-        settled |= np.abs(length[..., None] * step).max(axis=-1) < 1e-10
-        if settled.all():
-            break
-    return optimal_policies(np.vecmat(θ, rewards), reference, game.divergence)[0]
+        moves = largest >= 1e-10
+        θ, value = np.where(moves[..., None], trial, θ), np.where(moves, found, value)
+    policy = optimal_policies(np.vecmat(θ, rewards), reference, game.divergence)[0]
+    ratio = θ * np.matvec(rewards, policy) / sizes  # 1 at the optimum
+    gap = (sizes * (ratio - 1 - np.log(np.maximum(ratio, 1e-300)))).sum(axis=-1)
+    if np.any(gap > 1e-9 * sizes.sum(axis=-1)):
+        raise ArithmeticError(f"Nash welfare: duality gap {np.max(gap):.1e}, Newton did not settle")
+    return policy
 
 
 def _nash_dual(

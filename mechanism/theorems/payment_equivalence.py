@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mechanism import oracles
@@ -71,7 +72,7 @@ def around_constant(game: Game, start: Type, end: Type) -> list[Type]:
 def path_payment(game: Game, i: int, path: Path, mechanism: Mechanism | None = None) -> PathPayment:
     """V along a path of straight legs: the payment at its end less that at its start.
 
-    >>> from mechanism import KL
+    >>> from mechanism import KL, RLHFGame
     >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0), "maximum")
     >>> start, end = (np.ones(2), 1.0), (np.array([1.0, 0.0]), 1.0)
     >>> round(path_payment(game, 0, [start, end]).value, 4)  # a constant report pays nothing
@@ -298,7 +299,7 @@ def _fine(game: Game, i: int, path: Path, rule: Mechanism) -> float:
 
 def _slow_difference(start: Game, end: Game, i: int) -> float:
     """Payment difference by the oracles, from four optima."""
-    if isinstance(start, CandidateGame):
+    if isinstance(start, CandidateGame) or isinstance(end, CandidateGame):
         pays = [oracles.brute_force_candidates(game)[1][i] for game in (start, end)]
         return float(pays[1] - pays[0])
     out = []
@@ -365,7 +366,7 @@ def check_lemma_C_2(
 
 def _range_case(
     graph: TypeGraph,
-    pair: Floats,
+    pair: NDArray[np.intp],
     mechanism: Mechanism | None,
     paths: Callable[[Floats, float], Floats | None],
 ) -> Case:

@@ -26,8 +26,8 @@ def bregman_gaps(graph: TypeGraph) -> Floats:
     >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0))
     >>> graph = type_graph(game, 0, np.array([[1.0, 0.0], [0.0, 1.0]]), np.ones(2))
     >>> bregman_gaps(graph).round(4)
-    array([[0.    , 0.3279],
-           [0.4338, 0.    ]])
+    array([[0.    , 0.4338],
+           [0.3278, 0.    ]])
     """
     batch = graph.game.with_report(graph.group, reward=graph.rewards, size=graph.sizes)
     pay = affine_maximizer_payments(batch)[:, graph.group]
