@@ -1,0 +1,86 @@
+"""Rules that are not cyclically monotone, and payments that are not V: all must be noticed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mechanism.core.errors import Floats
+from mechanism.core.payments import Mechanism
+from mechanism.core.rlhf_game import RLHFGame
+from mechanism.core.sw_max import sw_max
+from mechanism.theorems.claim_result import ClaimResult
+from mechanism.theorems.cycle_monotonicity import check_prop_E_2, draw_two_groups, v_payments
+from mechanism.theorems.other_rules import maxmin_rlhf, nash_welfare
+from mechanism.theorems.type_graph import Game, TypeGraph
+
+Control = Callable[[int, int], ClaimResult]
+
+
+def _free(game: Game) -> Floats:
+    return np.zeros(game.groups)
+
+
+def _three_outcomes(rng: np.random.Generator) -> RLHFGame:
+    return draw_two_groups(rng, 3)
+
+
+def sizes_squared(game: RLHFGame) -> Floats:
+    """SW-Max that counts a group by the square of its size."""
+    return np.asarray(sw_max(replace(game, sizes=game.sizes**2)))
+
+
+def favours_its_first(game: RLHFGame) -> Floats:
+    """SW-Max that counts a group by 1 % more where its first reward is high."""
+    return np.asarray(sw_max(replace(game, sizes=game.sizes * (1 + 0.01 * game.rewards[:, 0]))))
+
+
+def _rule(rule: Callable[[Any], Any]) -> Control:
+    return lambda b, s: check_prop_E_2(Mechanism(rule, _free), _three_outcomes, b, s)
+
+
+def one_percent_of_v(graph: TypeGraph) -> Floats | None:
+    """V, 1 % too large."""
+    pay = v_payments(graph)
+    return None if pay is None else 1.01 * pay
+
+
+def away_from_base(graph: TypeGraph) -> Floats | None:
+    """V from each type to the base, the wrong way round."""
+    return v_payments(replace_lengths(graph))
+
+
+class _Turned(TypeGraph):
+    """A graph with every arrow turned round."""
+
+    @property
+    def lengths(self) -> Floats:
+        return np.asarray(super().lengths.T)
+
+
+def replace_lengths(graph: TypeGraph) -> TypeGraph:
+    """The same types with l(t, t') for l(t', t)."""
+    return _Turned(graph.game, graph.group, graph.rewards, graph.sizes, graph.models)
+
+
+def direct_edge(graph: TypeGraph) -> Floats | None:
+    """The direct edge from the base in place of the shortest path."""
+    return None if v_payments(graph) is None else graph.lengths[0]
+
+
+def _payment(pay: Callable[[TypeGraph], Floats | None]) -> Control:
+    return lambda b, s: check_prop_E_2(None, "rlhf", b, s, pay)
+
+
+CONTROLS: dict[str, dict[str, Control]] = {
+    "prop-E.2": {
+        "Nash social welfare": _rule(nash_welfare),
+        "MaxMin-RLHF": _rule(maxmin_rlhf),
+        "sizes squared": _rule(sizes_squared),
+        "weights that favour the first outcome by 1 %": _rule(favours_its_first),
+        "V 1 % too large": _payment(one_percent_of_v),
+        "V the wrong way round": _payment(away_from_base),
+        "direct edges for V": _payment(direct_edge),
+    }
+}
