@@ -67,6 +67,58 @@ def tables(as_json: Json = False) -> None:
     _finish("Tables 2, 4 and 6", cells, {"setting": setting}, as_json)
 
 
+@app.command()
+def claims(
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ID", help="Claims to run; repeatable.")
+    ] = None,
+    budget: Annotated[int, typer.Option(min=1, help="Mechanism runs a claim or control.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of games and searches.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Check every statement of the paper, and every negative control of its checker."""
+    from tqdm import tqdm
+
+    from mechanism import claims as registry
+
+    ids = list(only or registry.CLAIMS)
+    if unknown := [name for name in ids if name not in registry.CLAIMS]:
+        raise typer.BadParameter(f"{unknown[0]} is not a claim: {', '.join(registry.CLAIMS)}")
+    bar = tqdm(total=len(ids), unit="claim", desc="claims")
+    found = {}
+    for verdict in registry.run(ids, budget, seed, jobs):
+        found[verdict.claim.id] = verdict
+        bar.set_postfix_str(verdict.claim.id)
+        bar.update()
+    bar.close()
+    verdicts = [found[name] for name in ids]
+    ok = all(verdict.ok for verdict in verdicts)
+    if as_json:
+        rows = [verdict.as_dict() for verdict in verdicts]
+        document = {"ok": ok, "seed": seed, "budget": budget, "claims": rows}
+        typer.echo(json.dumps(_plain(document), allow_nan=False))
+    else:
+        _print_verdicts(verdicts)
+    raise typer.Exit(0 if ok else 1)
+
+
+def _print_verdicts(verdicts: list[Any]) -> None:
+    table = Table(title="Claims")
+    for name in ("claim", "status"):
+        table.add_column(name, no_wrap=True)
+    for name in ("margin", "tolerance", "trials", "controls", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for verdict in verdicts:
+        noticed = f"{sum(verdict.controls.values())}/{len(verdict.controls)}"
+        result = verdict.result
+        table.add_row(
+            verdict.claim.id, result.status, f"{result.margin:.1e}", f"{result.tolerance:.1e}",
+            str(result.trials), noticed, f"{verdict.seconds:.1f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
 def _finish(title: str, cells: list[Cell], report: dict[str, Any], as_json: bool) -> None:
     """Print the cells as a table or as JSON, and exit with 1 where a target was missed."""
     ok = bool(cells) and all(cell.ok for cell in cells)
@@ -83,7 +135,7 @@ def _finish(title: str, cells: list[Cell], report: dict[str, Any], as_json: bool
 def _print_cells(title: str, cells: list[Cell]) -> None:
     table = Table(title=title)
     for name in ("table", "row", "column"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("paper", "ours", "relative error", "target met"):
         table.add_column(name, justify="right")
     for cell in cells:

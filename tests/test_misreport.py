@@ -17,6 +17,7 @@ from mechanism import (
     sw_max,
 )
 from mechanism.theorems import misreport as chapter
+from mechanism.theorems.kinked_divergences import flat_kl, kl_plus_tv, kl_with_kink
 
 
 def changed(game, rewards):
@@ -134,7 +135,7 @@ def test_kink_stops_every_report_and_flat_piece_does_not():
     rewards, line = [[0.6, 0.4], [0.3, 0.7]], np.linspace(0, 1, 101)
     reports = np.stack([line, 1 - line], axis=-1)
     most = {}
-    for family in (KL, chapter.kl_plus_tv, chapter.flat_kl, TotalVariation):
+    for family in (KL, kl_plus_tv, flat_kl, TotalVariation):
         game = RLHFGame(rewards, [1, 1], [0.5, 0.5], family(1.0), "summation")
         assert solve(game).dual_gap < 1e-12
         most[family.__name__] = chapter.gains(game, game.with_report(0, reports), 0).max()
@@ -147,7 +148,7 @@ def test_strictly_convex_with_a_kink_never_loses(seed):
     rng = np.random.default_rng(seed)
     rewards = rng.dirichlet(np.ones(4), size=(200, 2))
     sizes, reference = rng.integers(1, 11, (200, 2)), rng.dirichlet(np.ones(4), 200)
-    for divergence in (chapter.kl_plus_tv(0.5), chapter.kl_with_kink(0.5, 1.5, 1.0)):
+    for divergence in (kl_plus_tv(0.5), kl_with_kink(0.5, 1.5, 1.0)):
         game = RLHFGame(rewards, sizes, reference, divergence, "summation")
         report = chapter.exaggerated(game, np.full(200, 0.9))
         assert chapter.gains(game, report, 0).min() > -1e-12

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.experiments import hypotheses, published
+from mechanism.experiments import hypotheses, published, validation
 from mechanism.experiments.linear_system import (
     MIXTURE,
     System,
@@ -139,6 +139,9 @@ def test_a_divergence_in_the_numbers_would_be_noticed():
     costly = System(printed, chosen, 6, divergence="welfare")
     low, high = costly.interval(costly.cost(0))
     assert 0.04 < low <= 0.06 <= high
+    again = hypotheses.printed_with_cost(0, 0.06)
+    assert again.assignment == chosen
+    assert [c.cells for c in again.columns] == [c.cells for c in printed]
 
 
 def test_the_published_cells_leave_no_room_for_a_divergence():
@@ -198,10 +201,27 @@ def test_group_1_of_table_6_is_mostly_harmless():
     [("table2", 6, 18), ("table4", 5, 15), ("table6", 6, 18)],
 )
 def test_hold_out(table, candidates, least_inside):
-    result = hypotheses.hold_out(table)
+    result = validation.hold_out(table)
     assert (result.candidates, result.cells) == (candidates, 18)
     assert result.inside >= least_inside
     assert 0 < result.exact <= result.inside
+
+
+def test_another_central_point_reproduces_the_cells_too():
+    rows = validation.chebyshev_rows(recovered().system)
+    assert satisfies(recovered().system, rows)
+    assert all(cell.ok for cell in published.compare(rows, published_columns()))
+
+
+def test_candidates_are_determined_but_for_c5():
+    assert validation.information()["rank"].tolist() == [3, 3, 3, 3, 2, 3]
+
+
+def test_real_models_say_how_far_to_trust_the_predictions():
+    table = validation.seen_rows_suffice().groupby("table").exact.sum()
+    assert table["table3"] > 0.9 * 42
+    assert table["table5"] < 0.5 * 42
+    assert (validation.nearest_models("RS", "MOD").distance < 0.13).all()
 
 
 def test_predictions_lie_in_their_intervals_and_truth_is_best():
@@ -231,3 +251,8 @@ def test_recorded_results_are_what_the_code_gives():
         predictions, published.predictions(), check_dtype=False, rtol=0, atol=2e-5
     )
     assert (RESULTS / "provenance.json").exists()
+
+
+def test_other_ways_out_cost_more():
+    assert hypotheses.divergence_spread() < 0.03
+    assert hypotheses.fewest_with_costs(MIXTURE) == 7

@@ -100,3 +100,10 @@ def test_recorded_results_are_what_the_code_gives():
     pd.testing.assert_frame_equal(
         pd.read_csv(RECORDED), soups.results_frame(), check_dtype=False, rtol=0, atol=2e-5
     )
+
+
+def test_the_random_attack_reports_its_margins():
+    attack = soups.random_attack(50, 1)
+    assert len(attack) == 3 * len(GAMES)
+    assert attack[["free", "paid"]].to_numpy().min() >= -1e-12
+    assert (attack.free < 1e-12).any()  # somewhere the best free report is hit

@@ -1,1 +1,1 @@
-"""Negative controls: broken mechanisms, rules and hypotheses that the checkers must notice."""
+"""Negative controls: every checker must notice each broken mechanism, rule, bound or hypothesis."""

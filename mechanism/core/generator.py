@@ -63,7 +63,7 @@ class Divergence(ABC):
         """Return D_f(p || q) over the last axis; leading axes broadcast. Infinite where it is."""
         with np.errstate(all="ignore"):
             terms = self._perspective(as_floats("p", p), as_floats("q", q))
-        return np.asarray(self.lam * terms.sum(axis=-1))[()]
+            return np.asarray(self.lam * terms.sum(axis=-1))[()]
 
     def modulus(self, upper: float = np.inf) -> float:
         """Strong-convexity modulus of f on ratios in (0, upper], by the least of f'' there.

@@ -1,19 +1,19 @@
 """Other readings of Tables 2, 4 and 6, put to the same cells, to see which can be refuted.
 
-Each function changes one assumption of `published` (a table left out, a divergence term, another
-meaning of beta, other preferences in Table 6, one wrong cell) and asks the linear programs again.
+Each function changes one assumption of `published` (a divergence term, another meaning of beta,
+other preferences in Table 6, one wrong cell) and asks the linear programs again.
 """
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from mechanism import CandidateGame, affine_maximizer_payments, misreports, sw_max
 from mechanism.core.errors import Floats
 from mechanism.experiments.linear_system import (
-    HALF,
     MIXTURE,
     SCALING,
     Column,
@@ -25,74 +25,17 @@ from mechanism.experiments.published import (
     CELLS,
     REWARDS,
     TABLE_6,
-    compare,
     published_columns,
     recovered,
 )
-from mechanism.experiments.recovery import predict_range
+from mechanism.experiments.recovery import find_assignments
 
-TABLES = ("table2", "table4", "table6")
 BETA_MEANINGS = {
     "plain scaling, beta rm1": SCALING,
     "mixture with rm2 (Strategy 2)": MIXTURE,
     "mixture with rm3": (0.0, 0.0, 1.0),
     "mixture with the mean of rm2 and rm3": (0.0, 0.5, 0.5),
 }
-
-
-@dataclass(frozen=True)
-class HoldOut:
-    """One table predicted from the two others.
-
-    Attributes
-    ----------
-    table : str
-    candidates : int
-        Candidates that the two other tables need.
-    exact, inside, cells : int
-        Cells of the table that the central solution gives to two decimals; that lie in the
-        predicted interval; all.
-    median_width : float
-        Median width of the predicted intervals.
-    """
-
-    table: str
-    candidates: int
-    exact: int
-    inside: int
-    cells: int
-    median_width: float
-
-
-def hold_out(table: str) -> HoldOut:
-    """Recover from the two other tables, predict this one, and count its cells."""
-    found = recovered(*(name for name in TABLES if name != table))
-    columns = published_columns(table)
-    cells = compare(found.rows, columns)
-    inside, widths = 0, []
-    for column in columns:
-        spread = predict_range(found.closed, column)
-        for name, paper in zip(CELLS, column.cells or (), strict=True):
-            low, high = getattr(spread, name)
-            inside += low - HALF <= paper <= high + HALF
-            widths.append(high - low)
-    exact = sum(cell.ok for cell in cells)
-    candidates = found.search.candidates
-    return HoldOut(table, candidates, exact, inside, len(cells), float(np.median(widths)))
-
-
-def information() -> pd.DataFrame:
-    """Equations and rank of each candidate: what the valuation and welfare cells determine."""
-    system = recovered().system
-    pairs = zip(system.columns, system.assignment, strict=True)
-    distinct = {(c.table, c.cells): (c, k) for c, k in pairs}.values()
-    lines = []
-    for k in range(system.candidates):
-        weights = [w for c, j in distinct if j == k for w in (c.own, c.own + c.others)]
-        rank = int(np.linalg.matrix_rank(np.array(weights)))
-        lines.append({"candidate": f"c{k + 1}", "unknowns": 3, "equations": len(weights),
-                      "rank": rank})  # fmt: skip
-    return pd.DataFrame(lines)
 
 
 def divergence_bounds() -> pd.DataFrame:
@@ -112,6 +55,38 @@ def divergence_bounds() -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def divergence_spread() -> float:
+    """Greatest |D_k - D_j| that the cells allow where printed welfare leaves the cost out.
+
+    The cost is then in the choice and the payment alone, so that only differences can be seen.
+    """
+    system = replace(recovered().system, divergence="utility")
+    pairs = itertools.combinations(range(system.candidates), 2)
+    ends = [system.interval(system.cost(k) - system.cost(j)) or (np.nan, np.nan) for j, k in pairs]
+    return float(np.abs(ends).max())
+
+
+def printed_with_cost(k: int, cost: float) -> System:
+    """The system that a paper's tables would give if candidate k cost that much divergence.
+
+    The recovered rows are taken as the truth; the cost is in the choice, the payment, the printed
+    utility and the printed welfare, but not among the system's unknowns.
+    """
+    found = recovered()
+    costs = cost * (np.arange(len(found.rows)) == k)
+    columns, winners = [], []
+    for column in published_columns():
+        values = CandidateGame(column.preferences @ found.rows.T, column.sizes, costs)
+        reported = misreports.scale_size(values, 0, column.value)  # what beta means too
+        chosen = sw_max(reported)
+        own = float(values.sizes[0] * values.valuations(chosen)[0])
+        utility = own - float(affine_maximizer_payments(reported)[0])
+        cells = round(own, 2), round(utility, 2), round(float(values.welfare(chosen)), 2)
+        columns.append(replace(column, cells=cells))
+        winners.append(int(chosen))
+    return System(tuple(columns), tuple(winners), len(found.rows))
+
+
 def beta_meanings(*tables: str) -> pd.DataFrame:
     """Whether any candidates at all fit each meaning of beta, and the half width they would need.
 
@@ -123,6 +98,13 @@ def beta_meanings(*tables: str) -> pd.DataFrame:
         width = least_half_width(system)
         lines.append({"beta means": name, "feasible": system.feasible, "half width needed": width})
     return pd.DataFrame(lines)
+
+
+def fewest_with_costs(blend: tuple[float, float, float]) -> int:
+    """Fewest candidates, each with a free cost D_k >= 0, under a meaning of beta; 0 if none fit."""
+    return find_assignments(
+        published_columns(blend=blend), divergence="welfare", least=6
+    ).candidates
 
 
 def some_columns(

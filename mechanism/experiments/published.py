@@ -205,7 +205,7 @@ def _frame_of_wanted(rows: Floats, systems: tuple[System, ...]) -> pd.DataFrame:
         spread = predict_range(systems, column)
         lines.append(predicted_row(column, run_mechanism(rows, column), spread))
     frame = pd.DataFrame(lines)
-    numbers = frame.select_dtypes("number").columns
+    numbers = frame.select_dtypes("float").columns
     frame[numbers] = frame[numbers].round(6) + 0.0  # no minus zeros
     return frame
 

@@ -82,7 +82,7 @@ class Strategy:
 def play(game: CandidateGame, reported: CandidateGame, i: int, parameter: Floats) -> Strategy:
     """Run the mechanism on a batch of reported games; value it by the true game."""
     chosen, payments = sw_max(reported), affine_maximizer_payments(reported)
-    valuation = np.array([game.sizes[i] * game.valuations(k)[i] for k in chosen])
+    valuation = game.sizes[i] * game.values[i][chosen]
     payment = payments[..., i]
     return Strategy(parameter, valuation, payment, valuation - payment)
 
@@ -131,7 +131,7 @@ def best_report(game: CandidateGame, i: int) -> BestReport:
     reaches max_j ASW_-i(j): the best attempt is 1 at k and 0 elsewhere.
     """
     candidates = np.arange(game.candidates)
-    own = np.array([game.sizes[i] * game.valuations(k)[i] for k in candidates])
+    own = game.sizes[i] * game.values[i]
     others = np.array([game.welfare(k, without=i) for k in candidates])
     payments = others.max() - others
     truth = int(sw_max(game))
@@ -181,6 +181,28 @@ def results_frame() -> pd.DataFrame:
                 }
             )
     frame = pd.DataFrame(lines)
-    numbers = frame.select_dtypes("number").columns
+    numbers = frame.select_dtypes("float").columns
     frame[numbers] = frame[numbers].round(6) + 0.0
     return frame
+
+
+def random_attack(budget: int, seed: int) -> pd.DataFrame:
+    """Random reports against `best_report`, in every method, size vector and group.
+
+    Returns
+    -------
+    DataFrame
+        Per case the margins: how much less than the exact best free gain the random reports
+        gain without payments, and how much less than 0 with them. Negative: refuted.
+    """
+    rng = np.random.default_rng(seed)
+    lines = []
+    for method, sizes, i in itertools.product(METHODS, SIZES, range(3)):
+        game = soups_game(method, sizes)
+        reports = 3 * rng.normal(size=(budget, game.candidates))
+        attack = play(game, game.with_report(i, reward=reports), i, np.arange(budget, dtype=float))
+        truth = play_alpha(game, i, np.ones(1))
+        free = best_report(game, i).free_gain - (attack.valuation.max() - truth.valuation.item())
+        paid = truth.utility.item() - attack.utility.max()
+        lines.append({"method": method, "sizes": sizes, "group": i + 1, "free": free, "paid": paid})
+    return pd.DataFrame(lines)
