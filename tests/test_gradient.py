@@ -11,6 +11,7 @@ from mechanism.certificates import gradient as certificates
 from mechanism.controls.gradient import CONTROLS
 from mechanism.theorems import gradient as chapter
 from mechanism.theorems import misreport
+from mechanism.theorems.best_response import utility_gradient
 
 CHECKERS = {
     "thm-B.2-1": chapter.check_thm_B_2_1,
@@ -39,6 +40,13 @@ def test_slope_is_the_derivative(family):
         up, down = (misreport.gains(loose, end, 0) for end in ends)
         assert exact[x] == pytest.approx((up - down) / (2 * step), rel=1e-4, abs=1e-9)
     assert exact.sum() == pytest.approx(0, abs=1e-14)
+
+
+def test_slope_agrees_with_the_search():
+    game = sample(KL, [0.6, 0.4, 0.0])
+    reported = game.with_report(0, [0.3, 0.5, 0.2], 1.5)
+    searched = utility_gradient(game, reported, 0, payments=False)
+    assert np.allclose(chapter.slope(game, reported, 0), searched, rtol=1e-12, atol=1e-15)
 
 
 def test_pull_by_its_definition_and_where_one_outcome_has_all_the_weight():
