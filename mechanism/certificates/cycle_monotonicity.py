@@ -115,7 +115,9 @@ class CycleWitness:
 _THIRDS = (Fraction(1, 3),) * 3
 WITNESSES = (
     CycleWitness("nash", "summation", ((0, 1, 9), (5, 0, 5)), (0, 7, 3), _THIRDS, Fraction(1, 10)),
-    CycleWitness("nash", "maximum", ((10, 2, 6), (10, 4, 10)), (0, 10, 6), _THIRDS, Fraction(1, 50)),
+    CycleWitness(
+        "nash", "maximum", ((10, 2, 6), (10, 4, 10)), (0, 10, 6), _THIRDS, Fraction(1, 50)
+    ),
     CycleWitness(
         "maxmin", "summation", ((0, 10, 0), (3, 5, 2)), (5, 5, 0), _THIRDS, Fraction(1, 10)
     ),
