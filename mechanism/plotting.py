@@ -4,6 +4,8 @@ The colours are Okabe and Ito's (2008), safe for the colour-blind; their lightne
 markers and dashes differ too, so that figures read in grey.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -33,7 +35,7 @@ def use_style() -> None:
     )
 
 
-def group_style(i: int) -> dict[str, object]:
+def group_style(i: int) -> dict[str, Any]:
     """Line style of group i (from 0): the same on every page.
 
     >>> group_style(0)["color"]

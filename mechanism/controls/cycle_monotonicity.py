@@ -26,9 +26,9 @@ def _three_outcomes(rng: np.random.Generator) -> RLHFGame:
     return draw_two_groups(rng, 3)
 
 
-def sizes_squared(game: RLHFGame) -> Floats:
-    """SW-Max that counts a group by the square of its size."""
-    return np.asarray(sw_max(replace(game, sizes=game.sizes**2)))
+def sizes_inverted(game: RLHFGame) -> Floats:
+    """SW-Max that counts a group the less, the larger it is."""
+    return np.asarray(sw_max(replace(game, sizes=1.0 / game.sizes)))
 
 
 def favours_its_first(game: RLHFGame) -> Floats:
@@ -77,7 +77,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
     "prop-E.2": {
         "Nash social welfare": _rule(nash_welfare),
         "MaxMin-RLHF": _rule(maxmin_rlhf),
-        "sizes squared": _rule(sizes_squared),
+        "sizes inverted": _rule(sizes_inverted),
         "weights that favour the first outcome by 1 %": _rule(favours_its_first),
         "V 1 % too large": _payment(one_percent_of_v),
         "V the wrong way round": _payment(away_from_base),
