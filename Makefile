@@ -6,7 +6,7 @@ export OMP_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint pytest notebooks bench linkcheck lock clean distclean
+.PHONY: mutants help setup book test lint pytest notebooks bench linkcheck lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,21 +34,24 @@ lint: setup ## style, types, import rules, the workflow file and the citation fi
 	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 pytest: setup ## unit tests, property tests and doctests
-	$(PY) -m pytest -q -n 2
+	$(PY) -m pytest -q
 
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare
 
 bench: setup ## speed against torch and cvxpy, as ratios of one run
-	$(PY) -m pytest -q -s benchmarks
+	$(PY) -m pytest -q -s -n 0 benchmarks
+
+mutants: setup ## break the core in every way of tools/mutants.toml: tests and claims must notice
+	$(PY) -m tools.mutants
 
 linkcheck: book ## ask every outside link of the book whether it still answers
 	.venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
 
 lock: setup ## rewrite constraints.txt from .venv
-	$(PY) -m pip freeze --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism \
-	  | sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' > constraints.new
-	@mv constraints.new constraints.txt
+	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism > .venv/freeze
+	@sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' .venv/freeze > constraints.txt
+	@echo "constraints.txt pins $$(wc -l < constraints.txt) packages"
 
 clean: ## remove everything that is built
 	rm -rf _build

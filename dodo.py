@@ -24,6 +24,7 @@ BUILD.mkdir(exist_ok=True)
 NOTEBOOKS = all_notebooks()
 CHAPTERS = find_chapters()  # those that the table of contents names
 GRAPH = import_graph()
+CLAIMS = BUILD / "claims.json"
 PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
 
 
@@ -65,15 +66,19 @@ def timed(verb: str, name: str, work, *arguments):
     """Do the work, print how long it took, and hand a known failure to doit."""
     start = time.monotonic()
     try:
-        work(*arguments)
+        failed = work(*arguments)
     except ChapterError as error:
         return TaskFailed(str(error))
+    if isinstance(failed, TaskFailed):
+        return failed
     say(f"  {verb:9}  {name}  {time.monotonic() - start:.1f} s")
     return None
 
 
 def notebook_task(chapter: Chapter) -> dict:
     needed = dependencies(chapter, GRAPH)
+    if chapter.stem == "claims":  # the page that shows what `task_claims` wrote
+        needed = [*needed, CLAIMS]
 
     def run():
         say(f"  running    {chapter.name}")
@@ -86,6 +91,30 @@ def notebook_task(chapter: Chapter) -> dict:
         "file_dep": [str(path) for path in needed],
         "targets": [str(chapter.notebook)],
         "uptodate": [config_changed({"python": sys.version, "project": repr(project)})],
+        "io": {"capture": False},
+    }
+
+
+def claims() -> TaskFailed | None:
+    """Check every claim; the file is written whole, or not at all."""
+    part = CLAIMS.with_suffix(".part")
+    with part.open("w") as file:
+        command = [sys.executable, "-m", "mechanism.cli", "claims", "--json"]
+        ran = subprocess.run(command, stdout=file, env=os.environ | ENVIRONMENT)
+    if ran.returncode:
+        return TaskFailed(f"some claim or control is not as expected: see {part}")
+    part.replace(CLAIMS)
+    return None
+
+
+def task_claims() -> dict:
+    """Run all checkers and their negative controls, when the library has changed."""
+    rooms = [Path("mechanism") / room for room in ("core", "theorems", "controls")]
+    files = [*files_under(*rooms), *(Path("mechanism") / f for f in ("claims.py", "oracles.py"))]
+    return {
+        "actions": [(timed, ["checked", "all claims", claims])],
+        "file_dep": [str(path) for path in files if path.suffix == ".py"],
+        "targets": [str(CLAIMS)],
         "io": {"capture": False},
     }
 

@@ -106,12 +106,13 @@ def _transfer(s: list[mp.mpf], q: list[mp.mpf]) -> list[mp.mpf]:
 def _bisect(
     s: list[mp.mpf], q: list[mp.mpf], inverse: Callable[[mp.mpf], mp.mpf], limit: mp.mpf
 ) -> list[mp.mpf]:
-    """Bisect the slope at the best outcome; its distance from a finite limit, on a log scale."""
+    """Bisect the slope at the best outcome; its deficit from a finite limit, on a log scale."""
     gaps = [max(s) - a for a in s]
 
     def at(depth: mp.mpf) -> list[mp.mpf]:
-        top = depth if mp.isinf(limit) else limit - mp.exp(-depth)
-        return [b * inverse(top - g) for g, b in zip(gaps, q, strict=True)]
+        if mp.isinf(limit):
+            return [b * inverse(depth - g) for g, b in zip(gaps, q, strict=True)]
+        return [b * inverse(mp.exp(-depth) + g) for g, b in zip(gaps, q, strict=True)]
 
     low, high = mp.mpf(-2), mp.mpf(2)
     while mp.fsum(at(low)) > 1:
@@ -130,7 +131,11 @@ Scalar = Callable[[mp.mpf], mp.mpf]
 
 
 def _generator(divergence: Any) -> tuple[Scalar, Scalar | None, mp.mpf]:
-    """Generator, inverse slope (None for total variation), and the least upper bound of slopes."""
+    """Generator, inverse slope, and the least upper bound of slopes.
+
+    Where slopes are bounded the inverse takes the deficit from the bound, which may be tiny, in
+    place of the slope. Total variation has no inverse.
+    """
 
     def entropy(x: mp.mpf) -> mp.mpf:
         return x * mp.log(x) if x > 0 else mp.mpf(0)
@@ -143,13 +148,13 @@ def _generator(divergence: Any) -> tuple[Scalar, Scalar | None, mp.mpf]:
         case "TotalVariation":
             return lambda x: abs(x - 1), None, mp.mpf(1)
         case "ReverseKL":
-            return lambda x: -mp.log(x), lambda y: -1 / y, mp.mpf(0)
+            return lambda x: -mp.log(x), lambda u: 1 / u, mp.mpf(0)
         case "SquaredHellinger":
-            return lambda x: (mp.sqrt(x) - 1) ** 2, lambda y: (1 - y) ** -2, mp.mpf(1)
+            return lambda x: (mp.sqrt(x) - 1) ** 2, lambda u: u**-2, mp.mpf(1)
         case "JensenShannon":
             return (
                 lambda x: entropy(x) - (1 + x) * mp.log((1 + x) / 2),
-                lambda y: mp.exp(y) / (2 - mp.exp(y)),
+                lambda u: 1 / mp.expm1(u),
                 mp.log(2),
             )
         case "Alpha":
@@ -162,10 +167,10 @@ def _alpha_generator(a: mp.mpf) -> tuple[Scalar, Scalar | None, mp.mpf]:
     if a == 1:
         return lambda x: x * mp.log(x) - x + 1 if x > 0 else mp.mpf(1), mp.exp, mp.inf
     if a == 0:
-        return lambda x: x - 1 - mp.log(x), lambda y: 1 / (1 - y), mp.mpf(1)
+        return lambda x: x - 1 - mp.log(x), lambda u: 1 / u, mp.mpf(1)
 
     def inverse(y: mp.mpf) -> mp.mpf:
-        base = 1 + (a - 1) * y
+        base = 1 + (a - 1) * y if a > 1 else (1 - a) * y
         return base ** (1 / (a - 1)) if base > 0 else mp.mpf(0)
 
     limit = 1 / (1 - a) if a < 1 else mp.inf

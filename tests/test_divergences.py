@@ -91,6 +91,10 @@ def test_value_on_the_boundary(divergence_class):
     assert value == np.inf or np.isfinite(value)
 
 
+def test_overflow_is_infinite_without_a_warning():
+    assert Alpha(3.0, 1e4).value([1.0, 0.0], [1e-154, 1.0]) == np.inf
+
+
 def test_values_at_tiny_references_have_no_nan(divergence_class):
     divergence = divergence_class(1.0)
     value = divergence.value([[0.5, 0.5], [1e-300, 1.0]], [1e-300, 1.0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mechanism.oracles
-from mechanism import KL, affine_maximizer_payments, solve
+from mechanism import KL, RLHFGame, affine_maximizer_payments, solve
 from mechanism.core.samplers import sample_game
 from mechanism.oracles import optimum_cvxpy, optimum_mpmath
 
@@ -38,6 +38,16 @@ def test_the_fast_path_agrees_with_50_digits(divergence_class):
         scale = np.abs(game.scores()).max() + lam
         assert abs(solution.value - float(value)) <= 1e-13 * scale
         np.testing.assert_allclose(solution.policy, [float(p) for p in policy], atol=1e-9)
+
+
+@pytest.mark.parametrize("lam", [1e-3, 1.0])
+def test_rare_best_outcomes(divergence_class, lam):
+    divergence = divergence_class(lam)
+    game = RLHFGame([[1.0, 0.0]], [1.0], [1e-60, 1.0], divergence)
+    policy, value = optimum_mpmath(game.scores(), game.reference, divergence)
+    solution = solve(game)
+    assert abs(solution.value - float(value)) <= 1e-13 * (1 + lam)
+    np.testing.assert_allclose(solution.policy, [float(p) for p in policy], atol=1e-15)
 
 
 def test_unknown_divergence_is_refused():

@@ -10,6 +10,7 @@ from mechanism import (
     ChiSquared,
     Mechanism,
     RLHFGame,
+    TotalVariation,
     affine_maximizer_payments,
     solve,
     sw_max,
@@ -105,6 +106,18 @@ def test_leading_axes_broadcast(batched):
     for k in range(4):
         one = RLHFGame(**{**parts, batched: parts[batched][k]}, divergence=KL(0.2))
         np.testing.assert_allclose(payments[k], affine_maximizer_payments(one), atol=1e-13)
+
+
+def test_payments_belong_to_the_model_even_at_a_tie_that_rounding_decides():
+    thirds = [[1, 3, 2, 1], [3, 1, 0, 2], [0, 1, 1, 3], [1, 1, 0, 3], [0, 3, 0, 0]]
+    game = RLHFGame(
+        np.array(thirds) / 3, [1, 6, 8, 5, 10], [0.5, 0.2, 0.05, 0.25], TotalVariation(1.5)
+    )
+    utilities = game.utilities(sw_max(game), affine_maximizer_payments(game))
+    for i in range(5):
+        alone = game.with_report(i, reward=np.zeros(4))
+        expected = solve(game).value - solve(alone).value
+        assert utilities[i] == pytest.approx(expected, abs=1e-12)
 
 
 def test_leave_one_out_scores_do_not_cancel():

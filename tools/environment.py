@@ -4,6 +4,7 @@ Run by `make setup` with any Python, before anything is installed: so standard l
 syntax newer than Python 3.6, or the message about an old Python would never be seen.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -26,6 +27,12 @@ def fingerprint():
         with open(os.path.join(ROOT, name), "rb") as file:
             parts.append(hashlib.sha256(file.read()).hexdigest())
     return "\n".join(parts) + "\n"
+
+
+def finished():
+    """Return the fingerprint that the present `.venv` was finished with, if it is whole."""
+    parts = [os.path.join(VENV, "pyvenv.cfg"), os.path.join(VENV, "bin", "python")]
+    return read(STAMP) if all(os.path.exists(part) for part in parts) else ""
 
 
 def read(path):
@@ -57,7 +64,12 @@ def pip(*arguments):
     seen = 0
     with open(LOG, "a") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env=dict(os.environ, PIP_REQUIRE_VIRTUALENV="1"),  # never touch another Python
         )
         for line in process.stdout:
             log.write(line)
@@ -98,8 +110,17 @@ def main():
             f"Python 3.11 or newer is needed, and {sys.executable} is {version()}.\n"
             "Name a newer one: make setup PYTHON=/path/to/python3.11"
         )
-    wanted, found = fingerprint(), read(STAMP)
-    if found == wanted:
+    if finished() == fingerprint():
+        return
+    with open(os.path.join(ROOT, "requirements.txt")) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once would remove each other's work
+        bring_up_to_date()
+
+
+def bring_up_to_date():
+    """Install what is missing, in the present `.venv` or in a new one."""
+    wanted, found = fingerprint(), finished()
+    if found == wanted:  # another make did it while this one waited for the lock
         return
     start = time.time()
     if found.split("\n")[0] != wanted.split("\n")[0]:  # none, half-made, or another Python
@@ -116,4 +137,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("interrupted; run it again to begin anew")

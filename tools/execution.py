@@ -65,14 +65,25 @@ def explain_failure(chapter: Chapter, stderr: str) -> str:
     if chapter.report.exists():
         cells = executed_cells(chapter.report)
         for number, cell in enumerate(cells, start=1):
-            errors = [output for output in cell.outputs if output.output_type == "error"]
-            if errors and "raises-exception" not in tags(cell):
+            if failed(cell):
                 where += f" in code cell {number} of {len(cells)}{line_of(cell, chapter.source)}"
-                trace = plain("\n".join(errors[0].traceback)).splitlines()
-                details = f"{indent(cell.source)}\n\n" + "\n".join(trace[-25:])
+                trace = [output.traceback for output in cell.outputs if "traceback" in output]
+                lines = plain("\n".join(trace[0])).splitlines() if trace else stderr.splitlines()
+                details = f"{indent(cell.source)}\n\n" + "\n".join(lines[-25 if trace else -4 :])
                 break
+        if "CellTimeoutError" in stderr:
+            details += f"\n\nThe cell was stopped after {CELL_TIMEOUT} seconds."
         details += f"\n\nIts output up to there: {chapter.report}"
     return f"{where}\n\n{details}"
+
+
+def failed(cell: nbformat.NotebookNode) -> bool:
+    """Say whether a cell stopped the run: by an error, or by never answering (a dead kernel)."""
+    if "raises-exception" in tags(cell):
+        return False
+    status = cell.metadata.get("papermill", {}).get("status")
+    messages = cell.metadata.get("execution", {})
+    return status == "failed" or bool(messages and "shell.execute_reply" not in messages)
 
 
 def line_of(cell: nbformat.NotebookNode, source: Path) -> str:

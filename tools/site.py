@@ -93,6 +93,7 @@ def build_book(chapters: list[Chapter]) -> None:
 
 def build_page(docname: str, chapters: list[Chapter]) -> Path:
     """Build a book of one page, for its writer; links to other pages stay open."""
-    source, output = BUILD / "only-src", BUILD / "only" / docname.rsplit("/", 1)[-1]
+    stem = docname.rsplit("/", 1)[-1]
+    source, output = BUILD / "only-src" / stem, BUILD / "only" / stem  # two writers, two folders
     stage(source, chapters, {"format": "jb-book", "root": docname})
     return jupyter_book(source, output) / (docname + ".html")

@@ -1,1 +1,1 @@
-"""Certificates by ball arithmetic and by a solver, one module a chapter, with the same stem."""
+"""Certificates: signs beyond rounding by ball arithmetic, steps of proofs by an SMT solver."""

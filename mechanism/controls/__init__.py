@@ -1,1 +1,1 @@
-"""Negative controls of the checkers, one module a chapter, with the same stem."""
+"""Negative controls: every checker must notice each broken mechanism, rule, bound or hypothesis."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats, InvalidInputError, require
+from mechanism.core.generator import Divergence
 
 Function = Callable[[Any], Any]
 _GRID = np.logspace(-6, 3, 91)  # ratios at which a user's functions are checked

@@ -15,8 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
+from mechanism.core.generator import Divergence
 
 BLOCK = 1 << 15  # numbers that a block of games, or a piece of a large one, may hold
 MAX_ITERATIONS = 200

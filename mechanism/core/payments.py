@@ -28,9 +28,10 @@ def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
     """
     if isinstance(game, CandidateGame):
         return _candidate_payments(game)
-    n = game.groups
-    members = np.vstack([np.ones(n), 1.0 - np.eye(n)])  # everyone, then everyone but i
-    scores = (game.sizes[..., None, :] * members) @ game.rewards
+    without = leave_one_out_scores(game.sizes, game.rewards)
+    scores = np.empty((*without.shape[:-2], game.groups + 1, game.outcomes))
+    scores[..., 0, :] = game.scores()  # to the last bit what sw_max sees: ties must fall alike
+    scores[..., 1:, :] = without
     policies, values = optimal_policies(scores, game.reference[..., None, :], game.divergence)
     gained = game.sizes * game.valuations(policies[..., 0, :])
     return np.asarray(values[..., 1:] - (values[..., :1] - gained))

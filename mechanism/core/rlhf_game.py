@@ -4,13 +4,13 @@
 Source: Section 2 and Definition 3.1, arXiv:2405.16276v4.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mechanism.core.divergences import Divergence
 from mechanism.core.errors import (
     Floats,
     InvalidInputError,
@@ -19,21 +19,34 @@ from mechanism.core.errors import (
     group_index,
     require,
 )
+from mechanism.core.generator import Divergence
 from mechanism.core.normalization import Normalization, check_rewards
+from mechanism.core.validation import (
+    broadcast_batch,
+    check_last,
+    check_matrix,
+    check_reference,
+    check_sizes,
+    freeze,
+    replaced,
+    resized,
+)
 
 Model: TypeAlias = Floats | NDArray[np.intp]  # a policy (..., m), or the index of a candidate
 
 
-class _Groups:
+class _Groups(ABC):
     """What both games share: true values of n groups and what follows from a chosen model."""
 
     sizes: Floats
 
+    @abstractmethod
     def valuations(self, model: ArrayLike) -> Floats:
-        raise NotImplementedError
+        """v_i of the model, per agent, shape (..., n)."""
 
+    @abstractmethod
     def divergence_cost(self, model: ArrayLike) -> Floats:
-        raise NotImplementedError
+        """D of the model from the initial model, shape (...)."""
 
     @property
     def groups(self) -> int:
@@ -101,16 +114,16 @@ class RLHFGame(_Groups):
     normalization: Normalization | None = None
 
     def __post_init__(self) -> None:
-        _freeze(self, "rewards", "sizes", "reference")
+        freeze(self, "rewards", "sizes", "reference")
         if not isinstance(self.divergence, Divergence):
             fix = "pass an instance, e.g. KL(0.2)"
             raise InvalidInputError(
                 "divergence", repr(self.divergence), "must be a Divergence", fix
             )
-        _check_matrix("rewards", self.rewards, "(..., n groups, m outcomes)")
-        _check_sizes(self.sizes, self.rewards)
-        _check_reference(self.reference, self.rewards)
-        _batch_shape(self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1])
+        check_matrix("rewards", self.rewards, "(..., n groups, m outcomes)")
+        check_sizes(self.sizes, self.rewards)
+        check_reference(self.reference, self.rewards)
+        broadcast_batch(self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1])
         check_rewards(self.rewards, self.normalization)
 
     @property
@@ -126,7 +139,7 @@ class RLHFGame(_Groups):
 
     def scores(self) -> Floats:
         """S = sum_i w_i rm_i, shape (..., m), batched as rewards and sizes are."""
-        return _weighted(self.sizes, self.rewards)
+        return np.asarray(np.vecmat(self.sizes, self.rewards))
 
     def valuations(self, model: ArrayLike) -> Floats:
         """v_i(p) = E_p rm_i, per agent, shape (..., n) (Definition 3.1)."""
@@ -155,8 +168,8 @@ class RLHFGame(_Groups):
         """
         return replace(
             self,
-            rewards=_replaced(self.rewards, i, reward, "reward"),
-            sizes=_resized(self.sizes, i, size),
+            rewards=replaced(self.rewards, i, reward, "reward"),
+            sizes=resized(self.sizes, i, size),
         )
 
 
@@ -187,19 +200,19 @@ class CandidateGame(_Groups):
     divergences: Floats | None = None
 
     def __post_init__(self) -> None:
-        _freeze(self, "values", "sizes")
-        _check_matrix("values", self.values, "(..., n groups, k candidates)")
+        freeze(self, "values", "sizes")
+        check_matrix("values", self.values, "(..., n groups, k candidates)")
         fix = "drop this candidate"
         require(np.isfinite(self.values), "values", self.values, "must be finite", fix)
-        _check_sizes(self.sizes, self.values)
+        check_sizes(self.sizes, self.values)
         parts = [self.values.shape[:-2], self.sizes.shape[:-1]]
         if self.divergences is not None:
-            _freeze(self, "divergences")
+            freeze(self, "divergences")
             costs = self.divergences
-            _check_last("divergences", costs, self.values.shape[-1], "candidates")
+            check_last("divergences", costs, self.values.shape[-1], "candidates")
             require(np.isfinite(costs), "divergences", costs, "must be finite", fix)
             parts.append(costs.shape[:-1])
-        _batch_shape(*parts)
+        broadcast_batch(*parts)
 
     @property
     def candidates(self) -> int:
@@ -214,7 +227,7 @@ class CandidateGame(_Groups):
 
     def scores(self) -> Floats:
         """ASW of every candidate: sum_i w_i v_i - D, shape (..., k)."""
-        total = _weighted(self.sizes, self.values)
+        total = np.asarray(np.vecmat(self.sizes, self.values))
         return total if self.divergences is None else total - self.divergences
 
     def valuations(self, model: ArrayLike) -> Floats:
@@ -241,8 +254,8 @@ class CandidateGame(_Groups):
         """
         return replace(
             self,
-            values=_replaced(self.values, i, reward, "reward"),
-            sizes=_resized(self.sizes, i, size),
+            values=replaced(self.values, i, reward, "reward"),
+            sizes=resized(self.sizes, i, size),
         )
 
     def _index(self, model: ArrayLike) -> NDArray[np.intp]:
@@ -254,76 +267,3 @@ class CandidateGame(_Groups):
         inside = (index >= 0) & (index < k)
         require(inside, "model", np.asarray(index, float), f"must be in 0..{k - 1}", "count from 0")
         return np.broadcast_to(index, np.broadcast_shapes(index.shape, self.batch_shape))
-
-
-def _weighted(sizes: Floats, rewards: Floats) -> Floats:
-    """sum_i w_i r_i over the group axis: (..., n), (..., n, m) -> (..., m)."""
-    return np.asarray(np.vecmat(sizes, rewards))
-
-
-def _freeze(game: object, *names: str) -> None:
-    for name in names:
-        array = as_floats(name, getattr(game, name))
-        if array.flags.writeable:  # a private copy, so that a game never changes under its user
-            array = array.copy()
-            array.flags.writeable = False
-        object.__setattr__(game, name, array)
-
-
-def _check_matrix(argument: str, array: Floats, meaning: str) -> None:
-    if array.ndim < 2 or 0 in array.shape[-2:]:
-        fix = "give every group one row, with at least one entry"
-        shape = f"array of shape {array.shape}"
-        raise ShapeError(argument, shape, f"must have shape {meaning}, neither empty", fix)
-
-
-def _check_last(argument: str, array: Floats, length: int, noun: str) -> None:
-    if array.ndim < 1 or array.shape[-1] != length:
-        rule = f"its last axis must have length {length}, one entry for each of the {noun}"
-        raise ShapeError(argument, f"array of shape {array.shape}", rule, "match the rewards")
-
-
-def _check_sizes(sizes: Floats, rewards: Floats) -> None:
-    _check_last("sizes", sizes, rewards.shape[-2], "groups")
-    fix = "a group without members takes no part: leave it out"
-    require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
-
-
-def _check_reference(reference: Floats, rewards: Floats) -> None:
-    _check_last("reference", reference, rewards.shape[-1], "outcomes")
-    fix = "leave out outcomes that the initial model never produces"
-    positive = np.isfinite(reference) & (reference > 0)
-    require(positive, "reference", reference, "must be finite and > 0", fix)
-    total = reference.sum(axis=-1)
-    off = "divide by the sum"
-    require(np.abs(total - 1) <= 1e-9, "sum of reference", total, "must be 1", off)
-
-
-def _batch_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        fix = "make the leading axes of all arrays broadcast"
-        raise ShapeError("leading axes", shapes, "do not broadcast", fix) from None
-
-
-def _replaced(rewards: Floats, i: int, reward: ArrayLike | None, argument: str) -> Floats:
-    i = group_index(i, rewards.shape[-2])
-    if reward is None:
-        return rewards
-    row = as_floats(argument, reward)
-    _check_last(argument, row, rewards.shape[-1], "outcomes")
-    batch = _batch_shape(rewards.shape[:-2], row.shape[:-1])
-    changed = np.broadcast_to(rewards, (*batch, *rewards.shape[-2:])).copy()
-    changed[..., i, :] = row
-    return changed
-
-
-def _resized(sizes: Floats, i: int, size: ArrayLike | None) -> Floats:
-    if size is None:
-        return sizes
-    new = as_floats("size", size)
-    changed = np.broadcast_to(sizes, (*_batch_shape(sizes.shape[:-1], new.shape), sizes.shape[-1]))
-    changed = changed.copy()
-    changed[..., i] = new
-    return changed

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
+from mechanism.core.generator import Divergence
 from mechanism.core.normalization import Normalization, normalize
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 

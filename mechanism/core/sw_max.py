@@ -17,13 +17,13 @@ from mechanism.core.divergences import (
     KL,
     Alpha,
     ChiSquared,
-    Divergence,
     JensenShannon,
     ReverseKL,
     SquaredHellinger,
     TotalVariation,
 )
 from mechanism.core.errors import Floats, InvalidInputError
+from mechanism.core.generator import Divergence
 from mechanism.core.multiplier import Root
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 

@@ -7,6 +7,8 @@ from typing import Literal
 from mechanism.core.errors import Floats
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
+Game = RLHFGame | CandidateGame
+
 Status = Literal["holds", "violated", "undecided"]
 
 
@@ -82,3 +84,28 @@ def scale(game: RLHFGame | CandidateGame) -> Floats:
     """
     lam = game.divergence.lam if isinstance(game, RLHFGame) else 0.0
     return abs(game.scores()).max(axis=-1) + lam
+
+
+@dataclass(frozen=True)
+class Case:
+    """Slack of one inequality, in reward units, and where it was seen."""
+
+    slack: float
+    tolerance: float
+    game: Game
+    group: int
+    report: Game | None
+    recompute: Callable[[], float]
+
+    @property
+    def ratio(self) -> float:
+        """Slack in units of the tolerance, by which cases are compared."""
+        return self.slack / self.tolerance
+
+
+def worst_case(claim: str, cases: list[Case], trials: int) -> ClaimResult:
+    """Result of a claim from all its cases: the worst one is the witness, and is replayed."""
+    worst = min(cases, key=lambda case: case.ratio)
+    witness = Witness(worst.game, worst.group, worst.report, -worst.slack, worst.recompute)
+    gap = abs(worst.slack - witness.replay())
+    return ClaimResult(claim, worst.slack, worst.tolerance, trials, witness, gap)

@@ -1,0 +1,84 @@
+"""Checks and replacements of the arrays that games are made of."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mechanism.core.errors import Floats, ShapeError, as_floats, group_index, require
+
+
+def freeze(game: object, *names: str) -> None:
+    """Replace the named arrays of a frozen game by read-only float64 copies."""
+    for name in names:
+        array = as_floats(name, getattr(game, name))
+        if array.flags.writeable:  # a private copy, so that a game never changes under its user
+            array = array.copy()
+            array.flags.writeable = False
+        object.__setattr__(game, name, array)
+
+
+def check_matrix(argument: str, array: Floats, meaning: str) -> None:
+    """Raise unless `array` has shape (..., n, m) with n, m >= 1."""
+    if array.ndim < 2 or 0 in array.shape[-2:]:
+        fix = "give every group one row, with at least one entry"
+        shape = f"array of shape {array.shape}"
+        raise ShapeError(argument, shape, f"must have shape {meaning}, neither empty", fix)
+
+
+def check_last(argument: str, array: Floats, length: int, noun: str) -> None:
+    """Raise unless the last axis of `array` has `length` entries."""
+    if array.ndim < 1 or array.shape[-1] != length:
+        rule = f"its last axis must have length {length}, one entry for each of the {noun}"
+        raise ShapeError(argument, f"array of shape {array.shape}", rule, "match the rewards")
+
+
+def check_sizes(sizes: Floats, rewards: Floats) -> None:
+    """Raise unless sizes (..., n) are positive and match the rewards (..., n, m)."""
+    check_last("sizes", sizes, rewards.shape[-2], "groups")
+    fix = "a group without members takes no part: leave it out"
+    require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
+
+
+def check_reference(reference: Floats, rewards: Floats) -> None:
+    """Raise unless the reference (..., m) is a positive distribution."""
+    check_last("reference", reference, rewards.shape[-1], "outcomes")
+    fix = "leave out outcomes that the initial model never produces"
+    positive = np.isfinite(reference) & (reference > 0)
+    require(positive, "reference", reference, "must be finite and > 0", fix)
+    total = reference.sum(axis=-1)
+    off = "divide by the sum"
+    require(np.abs(total - 1) <= 1e-9, "sum of reference", total, "must be 1", off)
+
+
+def broadcast_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Broadcast leading axes, or raise `ShapeError`."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        fix = "make the leading axes of all arrays broadcast"
+        raise ShapeError("leading axes", shapes, "do not broadcast", fix) from None
+
+
+def replaced(rewards: Floats, i: int, reward: ArrayLike | None, argument: str) -> Floats:
+    """Return rewards (..., n, m) with row i replaced by `reward`; leading axes broadcast."""
+    i = group_index(i, rewards.shape[-2])
+    if reward is None:
+        return rewards
+    row = as_floats(argument, reward)
+    check_last(argument, row, rewards.shape[-1], "outcomes")
+    batch = broadcast_batch(rewards.shape[:-2], row.shape[:-1])
+    changed = np.broadcast_to(rewards, (*batch, *rewards.shape[-2:])).copy()
+    changed[..., i, :] = row
+    return changed
+
+
+def resized(sizes: Floats, i: int, size: ArrayLike | None) -> Floats:
+    """Return sizes (..., n) with entry i replaced by `size`; leading axes broadcast."""
+    if size is None:
+        return sizes
+    new = as_floats("size", size)
+    changed = np.broadcast_to(
+        sizes, (*broadcast_batch(sizes.shape[:-1], new.shape), sizes.shape[-1])
+    )
+    changed = changed.copy()
+    changed[..., i] = new
+    return changed

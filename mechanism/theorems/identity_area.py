@@ -1,0 +1,236 @@
+r"""The truthful utility is an area: Myerson's formula with the group's own size as the parameter.
+
+:math:`u_i = \int_0^1 w_i\,v(\psi(rm, (w_{-i}, s w_i)); rm_i)\,ds`, sizes taken as real numbers,
+so that a payment can be read off the valuation-against-alpha curve of Figure 2.
+Source: our own, by the envelope theorem; Myerson (1981) for one-parameter types.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.integrate import cubature
+
+from mechanism import oracles
+from mechanism.core.divergences import TotalVariation
+from mechanism.core.errors import Floats, InvalidInputError
+from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
+from mechanism.core.sw_max import sw_max
+from mechanism.theorems.best_response import Game, own_row
+from mechanism.theorems.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.theorems.replay import slow_utility
+from mechanism.theorems.type_tables import ERROR, Games, sampler
+
+QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
+ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
+
+
+def size_breakpoints(game: Game, i: int) -> Floats:
+    """Points s in (0, 1) where the best outcome of S(s) = S_-i + s w_i rm_i changes.
+
+    Walks the upper envelope of m lines. For total variation the points are added where mass starts
+    or stops to move (max S - S(x) = 2 lam), so that with these, as for candidate sets, the model is
+    constant in between.
+
+    >>> size_breakpoints(CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1]), 0)
+    array([0.5])
+    """
+    slopes = game.sizes[i] * own_row(game, i)
+    if isinstance(game, CandidateGame):
+        base = leave_one_out_scores(game.sizes, game.values)[i]
+        base = base if game.divergences is None else base - game.divergences
+        reach = np.inf
+    else:
+        base = leave_one_out_scores(game.sizes, game.rewards)[i]
+        moves = isinstance(game.divergence, TotalVariation)
+        reach = 2 * game.divergence.lam if moves else np.inf
+    s, points = 0.0, [np.empty(0)]
+    top = int(np.lexsort((slopes, base))[-1])
+    while s < 1:
+        rise = slopes - slopes[top]
+        with np.errstate(all="ignore"):
+            crossings = np.where(rise > 0, (base[top] - base) / rise, np.inf)
+            jumps = (base[top] - base - reach) / rise
+        following = int(crossings.argmin())
+        end = min(1.0, max(s, float(crossings[following])))
+        points.append(jumps[np.isfinite(jumps) & (jumps > s) & (jumps < end)])
+        points.append(np.array([end]))
+        s, top = end, following
+    found = np.unique(np.concatenate(points))
+    return found[(found > 0) & (found < 1)]
+
+
+@dataclass(frozen=True)
+class Area:
+    """Area under the curve of w_i v_i against the reported share s of the own size, s in (0, 1).
+
+    `error` is the quadrature's own estimate; `edges` bound the pieces it used (all of one model
+    each, where `exact`).
+    """
+
+    value: float
+    error: float
+    edges: Floats
+    exact: bool
+    evaluations: int
+
+
+def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = None) -> Floats:
+    """w_i v_i of the model that group i gets by reporting `share` (...) of its size; true values.
+
+    >>> size_curve(CandidateGame([[1.0, 0.0], [0.0, 0.5]], [2, 1]), 0, np.array([0.1, 0.9]))
+    array([0., 2.])
+    """
+    if mechanism is not None:
+        share = np.asarray(share)
+        flat = [game.with_report(i, size=s * game.sizes[i]) for s in share.ravel()]
+        values = [game.valuations(mechanism.training_rule(one))[i] for one in flat]
+        return np.asarray(game.sizes[i] * np.reshape(values, share.shape))
+    reported = game.with_report(i, size=share * game.sizes[i])
+    return np.asarray(game.sizes[i] * game.valuations(sw_max(reported))[..., i])
+
+
+def _kinks(game: Game, i: int) -> Floats:
+    """Shares s where an outcome's probability reaches 0 (f'(0) finite, at most 40 outcomes).
+
+    With mu such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)):
+    x is out where that exceeds 1. Crossings of the lines S(x), S(y) bracket the changes.
+    """
+    if not isinstance(game, RLHFGame) or game.divergence.interior or game.outcomes > 40:
+        return np.empty(0)
+    slopes = game.sizes[i] * own_row(game, i)
+    base = leave_one_out_scores(game.sizes, game.rewards)[i]
+    floor = game.divergence.df(0.0)
+
+    def excess(s: Floats, x: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Floats:
+        scores = base + s[:, None] * slopes
+        rises = scores - np.take_along_axis(scores, x[:, None], axis=-1)
+        return np.asarray(game.divergence.df_inverse(floor + rises) @ game.reference - 1.0)
+
+    with np.errstate(all="ignore"):
+        cross = -(base[:, None] - base) / (slopes[:, None] - slopes)
+    grid = np.unique(np.concatenate([[0.0, 1.0], cross[(cross > 0) & (cross < 1)]]))
+    s, x = np.repeat(grid, game.outcomes), np.tile(np.arange(game.outcomes), len(grid))
+    out = (excess(s, x) > 0).reshape(len(grid), -1)
+    cell, which = np.nonzero(out[1:] != out[:-1])
+    low, high, before = grid[cell], grid[cell + 1], out[cell, which]
+    for _ in range(55):
+        middle = (low + high) / 2
+        same = (excess(middle, which) > 0) == before
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    found = np.unique(low)
+    return found[(found > 0) & (found < 1)]
+
+
+def _steep_ends(game: Game, i: int, mechanism: Mechanism | None) -> Floats:
+    """Points close to 0 and 1 between which the curve still moves by more than 1e-9 of it."""
+    found = []
+    for shares in (ENDS, 1.0 - ENDS):
+        heights = size_curve(game, i, shares, mechanism)
+        moved = np.abs(np.diff(heights)) > 1e-9 * np.abs(heights).max()
+        found.append(shares[: int(np.max(np.nonzero(moved)[0], initial=-1)) + 1])
+    return np.concatenate(found)
+
+
+def utility_area(game: Game, i: int, mechanism: Mechanism | None = None) -> Area:
+    """Integrate `size_curve` over s in (0, 1): the truthful utility, by the envelope theorem.
+
+    Candidate sets and total variation are summed exactly between breakpoints; the others go
+    through scipy's adaptive Gauss-Kronrod rule, split at kinks and towards steep ends. The curve
+    never falls (the optimum is convex in s), so it has steps but no spikes, and a step inside a
+    piece shows in the difference of the two rules. That is the error reported, at least
+    1e-11 (max |S| + lam); the rule is asked for a tenth of this.
+    """
+    steps = isinstance(game, CandidateGame) or isinstance(game.divergence, TotalVariation)
+    points = size_breakpoints(game, i) if steps else np.empty(0)
+    if mechanism is None and steps:
+        edges = np.concatenate([[0.0], points, [1.0]])
+        heights = size_curve(game, i, (edges[1:] + edges[:-1]) / 2)
+        return Area(float(heights @ np.diff(edges)), 0.0, edges, True, len(heights))
+    if mechanism is not None and steps:
+        extra = points  # a rule like SW-Max jumps there
+    else:
+        extra = np.concatenate([_kinks(game, i), _steep_ends(game, i, mechanism)])
+    cuts = np.unique(np.concatenate([[0.0], extra, [1.0]]))
+    # one call a piece: given all cuts at once, scipy 1.17 does not split the worst piece first
+    pieces = [
+        cubature(
+            lambda s: size_curve(game, i, s[:, 0], mechanism)[:, None], [left], [right],
+            rule="gk21", rtol=0.0, atol=QUADRATURE / 10 * float(scale(game)) / (len(cuts) - 1),
+            max_subdivisions=100,
+        )
+        for left, right in pairwise(cuts)
+    ]  # fmt: skip
+    edges = np.unique([[r.a[0], r.b[0]] for piece in pieces for r in piece.regions])
+    runs = 2 * len(ENDS) + sum(21 * (2 * piece.subdivisions + 1) for piece in pieces)
+    error = max(sum(float(p.error[0]) for p in pieces), QUADRATURE * float(scale(game)))
+    return Area(sum(float(p.estimate[0]) for p in pieces), error, edges, False, runs)
+
+
+def check_identity_area(
+    mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
+) -> ClaimResult:
+    r"""Truthful utility is an area: u_i = int_0^1 w_i v(psi(s w_i, w_-i); rm_i) ds.
+
+    Sizes are reals here. It holds for every DSIC mechanism in which a group of size 0 has utility
+    0, so it is a test of the payments of any mechanism (claim identity-area). Games with more than
+    12 outcomes are passed over. The tolerance adds the quadrature's error estimate.
+
+    >>> check_identity_area(games="candidate", budget=200).status
+    'holds'
+    """
+    rng, draw = np.random.default_rng(seed), sampler(games)
+    trials = 0
+    cases: list[Case] = []
+    while trials < budget:
+        game = draw(rng)
+        # a wrong payment shows most where it is large
+        largest, any_group = affine_maximizer_payments(game).argmax(), rng.integers(game.groups)
+        i = int(any_group if len(cases) % 2 else largest)
+        if len(own_row(game, i)) > 12:
+            trials += 1  # so that a sampler of large games alone ends too
+            continue
+        case, runs = _area_case(mechanism, game, i)
+        cases.append(case)
+        trials += runs
+    if not cases:
+        raise InvalidInputError(
+            "games", "sampler", "drew no game of 12 outcomes or fewer", "shrink"
+        )
+    return worst_case("identity-area", cases, trials)
+
+
+def _area_case(mechanism: Mechanism | None, game: Game, i: int) -> tuple[Case, int]:
+    area = utility_area(game, i, mechanism)
+    rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
+    gap = abs(float(rule.utilities(game, game)[i]) - area.value)
+    case = Case(
+        -gap, area.error + ERROR * float(scale(game)), game, i, None,
+        lambda: -abs(slow_utility(mechanism, game, game, i) - _slow_area(mechanism, game, i, area)),
+    )  # fmt: skip
+    return case, area.evaluations + 1
+
+
+def _slow_area(mechanism: Mechanism | None, game: Game, i: int, area: Area) -> float:
+    """The same area by the Gauss half of the rule on the same pieces, each model by the oracle."""
+    nodes, weights = np.polynomial.legendre.leggauss(1 if area.exact else 10)
+    total = 0.0
+    for left, right in pairwise(area.edges):
+        for node, weight in zip(nodes, weights, strict=True):
+            share = left + (right - left) * (1 + node) / 2
+            reported = game.with_report(i, size=share * game.sizes[i])
+            total += weight * (right - left) / 2 * _slow_value(mechanism, game, reported, i)
+    return float(total)
+
+
+def _slow_value(mechanism: Mechanism | None, game: Game, reported: Game, i: int) -> float:
+    """w_i v_i of the reported game's model."""
+    size, row = float(game.sizes[i]), own_row(game, i)
+    if mechanism is not None:
+        return size * float(game.valuations(mechanism.training_rule(reported))[i])
+    if isinstance(reported, CandidateGame):
+        return size * float(row[oracles.brute_force_candidates(reported)[0]])
+    scores, reference = reported.scores().tolist(), reported.reference.tolist()
+    policy, _ = oracles.optimum_mpmath(scores, reference, reported.divergence, 20)
+    return size * float(np.array([float(p) for p in policy]) @ row)
