@@ -38,7 +38,7 @@ Family = Callable[[np.random.Generator], Divergence]
 
 def kl_paper(change: Floats, lam: Floats) -> Floats:
     """The proof's modulus: max(exp(2D/lam) - 1, 1 - exp(-2D/lam))."""
-    return np.asarray(np.expm1(np.minimum(2 * change / lam, 700.0)))
+    return np.asarray(np.expm1(np.minimum(2 * change / lam, 600.0)))
 
 
 def kl_sharp(change: Floats, lam: Floats) -> Floats:
