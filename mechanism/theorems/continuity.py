@@ -319,7 +319,8 @@ def _case(change: Change, mechanism: Mechanism | None, bound: Bound, strength: S
     slack = allowed - _moved(change, mechanism)
     scores = np.maximum(np.abs(change.before.scores()), np.abs(change.after.scores()))
     tolerance = 1e-13 * (1 + scores.max(axis=-1) / divergence.lam)
-    k = int((slack / tolerance).argmin())
+    with np.errstate(over="ignore"):  # a slack of very many tolerances is not the least
+        k = int((slack / tolerance).argmin())
     worst, limit = change.pair(k), float(allowed[k])
 
     def again() -> float:
