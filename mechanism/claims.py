@@ -2,7 +2,7 @@
 
 `check` runs one checker, with the paper's mechanism or with one of your own; `run` runs all of them
 together with their negative controls, whose seeds the checkers never see.
-Source: arXiv:2405.16276v4; `identity-area` is our own.
+Source: arXiv:2405.16276v4; `identity-area` is our own, and `def-4.1` checks the computation itself.
 """
 
 import inspect
@@ -82,6 +82,8 @@ _ALL = (
           "affine_maximizer:check_dsic"),
     Claim("def-3.3", "The affine maximizer mechanism is IR.", (EXACT, "true rewards >= 0"), _AFF,
           "affine_maximizer:check_ir"),
+    Claim("def-4.1", "The computed SW-Max rule maximises affine social welfare.",
+          ("f convex, f(1) = 0",), "game/sw_max", "sw_max:check_optimality"),
     Claim("thm-4.2-1", "A group with a constant reward model cannot gain by misreporting.",
           ("no payments",), "incentives/misreport", "misreport:check_part_1"),
     Claim("thm-4.2-2", "A group with two reward levels and no zero gains by exaggerating.",
@@ -224,8 +226,8 @@ def check(
     if mechanism is not None:
         if "mechanism" in accepts:
             arguments["mechanism"] = mechanism
-        elif "training_rule" in accepts:
-            arguments["training_rule"] = mechanism.training_rule
+        elif names := accepts & {"training_rule", "rule"}:
+            arguments[names.pop()] = mechanism.training_rule
         else:
             fix = "leave mechanism out"
             raise InvalidInputError("mechanism", mechanism, f"{claim_id} is about none", fix)

@@ -1,13 +1,13 @@
-"""The negative controls of payments and misreports, each by name; other chapters test their own."""
+"""Negative controls by name, of payments, misreports and the rule; other chapters test theirs."""
 
 import pytest
 
 from mechanism.claims import CONTROL_SEED
-from mechanism.controls import affine_maximizer, misreport
+from mechanism.controls import affine_maximizer, misreport, sw_max
 
 NAMED = [
     (claim, name, control)
-    for module in (affine_maximizer, misreport)
+    for module in (affine_maximizer, misreport, sw_max)
     for claim, controls in module.CONTROLS.items()
     for name, control in controls.items()
 ]

@@ -18,9 +18,10 @@ from joblib import Parallel, delayed
 CORE = Path("mechanism/core")
 TESTS = [
     f"tests/test_{stem}.py"
-    for stem in ("payments", "candidate_game", "oracles", "divergences", "misreports")
+    for stem in ("payments", "candidate_game", "oracles", "divergences", "misreports", "sw_max")
 ]
 CLAIMS = [
+    ("def-4.1", "rlhf"),
     ("prop-4.4", "rlhf"),
     ("prop-4.4", "candidate"),
     ("identity-area", "rlhf"),
@@ -32,7 +33,7 @@ PROBE = """
 import sys
 from mechanism.claims import check
 for claim, games in {pairs!r}:
-    if check(claim, None, games, 400).status != "holds":
+    if check(claim, None, games, 600).status != "holds":
         sys.exit(1)
 """
 
