@@ -1,5 +1,7 @@
 """Figures of the chapter on cycle monotonicity."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,7 +23,7 @@ def plot_cycle(reports: Floats, models: Floats, length: float) -> Figure:
         )
     for rows, k, name in ((reports, 0, "reports"), (models, 1, "models")):
         at = rows / rows.sum(axis=1, keepdims=True) @ CORNERS
-        style = group_style(k) | {"label": name}
+        style: dict[str, Any] = group_style(k) | {"label": name}
         axes.plot(*np.vstack([at, at[:1]]).T, **style)
         for j, point in enumerate(at[:8] if len(at) <= 8 else []):
             axes.annotate(str(j + 1), point, xytext=(6, 4), textcoords="offset points")

@@ -1,5 +1,7 @@
 """Figures of the chapter on payment equivalence."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -38,7 +40,7 @@ def plot_freedom(share: Floats, widths: dict[str, Floats]) -> Figure:
     """Draw the two-way cost between sizes 1 and 2 against a parameter of the game."""
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     for k, (name, width) in enumerate(widths.items()):
-        style = group_style(k) | {"label": name}
+        style: dict[str, Any] = group_style(k) | {"label": name}
         axes.plot(share, np.maximum(width, 0), **style, markevery=3)
     axes.set(xscale="log", xlabel=r"strength $\lambda$", ylabel="room for a fee on the size")
     axes.legend()
