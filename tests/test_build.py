@@ -281,7 +281,10 @@ def test_contents_must_exist(project):
 
 def test_problems_name_the_file_that_is_edited(project):
     staged = Path("staged")
-    log = f"reading\n{staged.resolve()}/book/part/one.ipynb:30002: WARNING: no such label: 'x'\n"
+    root = f"{staged.resolve()}/book/part"
+    log = f"reading\n{root}/one.ipynb:30002: WARNING: no such label: 'x'\n"
+    log += f"{root}/one.ip.rst: WARNING: duplicate, other instance in book/two.ipynb\n"
     assert site.readable_problems(log, staged) == [
-        "  book/part/one.md, cell 3, line 2: WARNING: no such label: 'x'"
+        "  book/part/one.md, cell 3, line 2: WARNING: no such label: 'x'",
+        "  book/part/one.md: WARNING: duplicate, other instance in book/two.md",
     ]
