@@ -100,7 +100,8 @@ def claims() -> TaskFailed | None:
     part = CLAIMS.with_suffix(".part")
     with part.open("w") as file:
         command = [sys.executable, "-m", "mechanism.cli", "claims", "--json"]
-        ran = subprocess.run(command, stdout=file, env=os.environ | ENVIRONMENT)
+        quiet = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
+        ran = subprocess.run(command, stdout=file, env=os.environ | ENVIRONMENT | quiet)
     if ran.returncode:
         return TaskFailed(f"some claim or control is not as expected: see {part}")
     part.replace(CLAIMS)

@@ -75,7 +75,8 @@ def readable_problems(log: str, staged: Path) -> list[str]:
     for text in log.splitlines():
         if re.search(r"\b(WARNING|ERROR|CRITICAL|SEVERE)\b|Exception|Error:", text):
             text = text.replace(f"{staged.resolve()}{os.sep}", "")
-            problems.append("  " + re.sub(r"(?P<page>\S+)\.ipynb:(?P<line>\d+):", rename, text))
+            text = re.sub(r"(?P<page>\S+)\.ipynb:(?P<line>\d+):", rename, text)
+            problems.append("  " + re.sub(r"\.(ipynb|ip\.rst)\b", ".md", text))
     return problems or ["  " + line for line in log.splitlines()[-20:]]
 
 
