@@ -152,9 +152,9 @@ def check_optimality(rule: TrainingRule = sw_max, budget: int = 2000, seed: int 
     """Definition 4.1: no distribution has more affine social welfare than the rule's model.
 
     The margin is ASW(rule) - ASW(best challenger), as a share of max |S| + lam. Challengers are
-    the upper bound that `solve` certifies and what `challenge` finds from the rule's own model. A fifth of
-    the games are extreme, a fifth are neighbours of the worst game so far. `budget` counts runs of
-    the rule; a rule other than `sw_max` is called on one game at a time.
+    the upper bound that `solve` certifies and what `challenge` finds from the rule's own model. A
+    fifth of the games are extreme, a fifth are neighbours of the worst game so far. `budget` counts
+    runs of the rule; a rule other than `sw_max` is called on one game at a time.
 
     Raises
     ------
