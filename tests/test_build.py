@@ -28,7 +28,7 @@ from tools.dependencies import (
     imported_names,
     module_name,
 )
-from tools.execution import comparison, execute, faults
+from tools.execution import comparison, execute, failed, faults
 
 HEADER = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
@@ -204,6 +204,13 @@ def test_dead_kernel_names_the_cell(project):
     chapter.source.write_text(page("1 + 1", "import os\nos._exit(3)"))
     with pytest.raises(ChapterError, match=r"in code cell 2 of 2, line 13[\s\S]*Kernel died"):
         execute(chapter, [chapter.source])
+
+
+def test_a_kernel_that_dies_before_a_word_is_seen():
+    cell = nbformat.v4.new_code_cell("1 + 1", metadata={"papermill": {"status": "completed"}})
+    assert failed(cell)
+    cell.metadata["execution"] = {"shell.execute_reply": "now"}
+    assert not failed(cell)
 
 
 def test_change_during_the_run_is_noticed(project):

@@ -83,7 +83,8 @@ def failed(cell: nbformat.NotebookNode) -> bool:
         return False
     status = cell.metadata.get("papermill", {}).get("status")
     messages = cell.metadata.get("execution", {})
-    return status == "failed" or bool(messages and "shell.execute_reply" not in messages)
+    begun = status in ("running", "completed") or bool(messages)  # a kernel may die before a word
+    return status == "failed" or (begun and "shell.execute_reply" not in messages)
 
 
 def line_of(cell: nbformat.NotebookNode, source: Path) -> str:
