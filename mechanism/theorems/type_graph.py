@@ -25,18 +25,18 @@ from mechanism.core.divergences import (
     SquaredHellinger,
     TotalVariation,
 )
-from mechanism.core.errors import Floats, InvalidInputError
+from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-from mechanism.core.samplers import sample_candidate_game, sample_game
+from mechanism.core.samplers import sample_game
 from mechanism.core.sw_max import sw_max
+from mechanism.theorems import type_tables
+from mechanism.theorems.best_response import Game, Sampler
 from mechanism.theorems.claim_result import ClaimResult, Witness, scale
 from mechanism.theorems.other_rules import RULES
+from mechanism.theorems.type_tables import ERROR, Games, draw_candidate_game
 
-Game = RLHFGame | CandidateGame
-Sampler = Callable[[np.random.Generator], Game]
-Games = Literal["rlhf", "candidate"] | Sampler
-ERROR = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
+__all__ = ["ERROR", "Game", "Games", "Sampler", "draw_candidate_game"]
 BATCHED = (sw_max, *RULES.values())  # our own rules take a batch; a user's takes one game
 PLAIN = (KL, ChiSquared, TotalVariation, ReverseKL, SquaredHellinger, JensenShannon)
 
@@ -303,21 +303,9 @@ def draw_rlhf_game(rng: np.random.Generator) -> RLHFGame:
     return sample_game(rng, int(rng.integers(2, 11)), outcomes, divergence, how, skew=skew)
 
 
-def draw_candidate_game(rng: np.random.Generator) -> CandidateGame:
-    """Default candidate games: n 2..10, k 2..40, half of them with divergences."""
-    groups, candidates = int(rng.integers(2, 11)), min(40, 2 + int(4 * rng.pareto(1.5)))
-    costly = float(rng.choice([0.0, 1.0]))
-    return sample_candidate_game(rng, groups, candidates, divergence_scale=costly)
-
-
 def sampler(games: Games) -> Sampler:
-    """Turn "rlhf", "candidate" or a callable rng -> game into a sampler."""
-    if callable(games):
-        return games
-    if games not in ("rlhf", "candidate"):
-        fix = 'pass "rlhf", "candidate" or a function of a random generator'
-        raise InvalidInputError("games", repr(games), "unknown sampler", fix)
-    return draw_rlhf_game if games == "rlhf" else draw_candidate_game
+    """Like `type_tables.sampler`, with "rlhf" games that a 50-digit path can still follow."""
+    return draw_rlhf_game if games == "rlhf" else type_tables.sampler(games)
 
 
 def ranked_draws(games: Games, rng: np.random.Generator, count: int) -> list[tuple[Game, int]]:
