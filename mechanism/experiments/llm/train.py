@@ -1,0 +1,136 @@
+r"""Fine-tune a LoRA adapter for one reward, through TRL.
+
+RLOO with `beta = lam` and one iteration per batch draws its gradient from
+`E_pi [r - lam log(pi / pi0)]`: SW-Max's own objective for a single reward, without bias. GRPO is
+offered, with a warning: it differentiates another penalty, and by default divides rewards by their
+standard deviation within a prompt, after which lam no longer means what it says (see `trainers`).
+"""
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mechanism.experiments.llm import policies
+from mechanism.experiments.llm.config import Settings
+from mechanism.experiments.llm.stages import CLOCK, spent
+
+GRPO_WARNING = (
+    "GRPO does not maximise E[r] - lam KL: its penalty is differentiated with the prefix held fixed."
+    " Use trainer='rloo' where lam must mean the weight of the divergence."
+)
+SETTINGS = (
+    "trainer", "steps", "batch_prompts", "completions", "accumulation", "learning_rate",
+    "lora_rank", "lora_alpha", "lora_dropout", "lam", "max_new_tokens", "temperature", "seed",
+    "dtype",
+)  # fmt: skip
+
+
+def train(
+    settings: Settings,
+    initial: Path,
+    prompts: Sequence[tuple[str, str]],
+    reward: Any,
+    folder: Path,
+) -> None:
+    """Train for `reward` on `(formatted prompt, context)` pairs; write adapter and training log.
+
+    Checkpoints lie in `folder/checkpoints` until the end, so that a killed run goes on from the
+    last of them; `log.json` holds the trainer's figures of every step.
+    """
+    from transformers import set_seed
+
+    set_seed(settings.seed)
+    trainer = make_trainer(settings, initial, prompts, reward, folder / "checkpoints")
+    trainer.add_callback(_clock(folder))
+    last = _last_checkpoint(folder / "checkpoints")
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trainer.save_model(str(folder / "adapter"))
+    (folder / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    _remove_checkpoints(folder)
+
+
+def make_trainer(
+    settings: Settings,
+    initial: Path,
+    prompts: Sequence[tuple[str, str]],
+    reward: Any,
+    folder: Path,
+) -> Any:
+    """Return the TRL trainer, ready to train."""
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+    logging.getLogger("transformers.generation").setLevel(logging.ERROR)
+    if settings.trainer == "grpo":
+        warnings.warn(GRPO_WARNING, stacklevel=2)
+    config, trainer = {
+        "rloo": (RLOOConfig, RLOOTrainer),
+        "grpo": (GRPOConfig, GRPOTrainer),
+    }[settings.trainer]
+    model, tokenizer = policies.load(initial, settings)
+    lora = LoraConfig(
+        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
+        target_modules="all-linear", task_type="CAUSAL_LM",
+    )  # fmt: skip
+    data = Dataset.from_list([{"prompt": text, "context": context} for text, context in prompts])
+    on_cpu = policies.device(settings) == "cpu"
+    arguments = config(
+        output_dir=str(folder), beta=settings.lam, num_iterations=1, max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_prompts * settings.completions,
+        gradient_accumulation_steps=settings.accumulation, num_generations=settings.completions,
+        max_completion_length=settings.max_new_tokens, temperature=settings.temperature,
+        learning_rate=settings.learning_rate, lr_scheduler_type="constant", warmup_steps=0,
+        seed=settings.seed, data_seed=settings.seed, use_cpu=on_cpu, bf16=False, fp16=False,
+        disable_dropout=settings.lora_dropout == 0, gradient_checkpointing=not on_cpu,
+        save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
+        logging_steps=1, report_to=[], disable_tqdm=None, dataloader_pin_memory=False,
+    )  # fmt: skip
+    torch.use_deterministic_algorithms(on_cpu)
+    return trainer(
+        model=model, reward_funcs=[reward_function(reward)], args=arguments, train_dataset=data,
+        processing_class=tokenizer, peft_config=lora,
+    )  # fmt: skip
+
+
+def reward_function(reward: Any) -> Callable[..., list[float]]:
+    """Return the reward model in the form in which TRL calls it."""
+
+    def score(
+        prompts: list[str], completions: list[str], context: list[str], **kwargs: Any
+    ) -> list[float]:
+        return [float(value) for value in reward.score(context, [c.strip() for c in completions])]
+
+    score.__name__ = str(reward.name)
+    return score
+
+
+def _clock(folder: Path) -> Any:
+    """Note the working time with every checkpoint, so that interrupted attempts are counted."""
+    from transformers import TrainerCallback
+
+    earlier, start = spent(folder), time.perf_counter()
+
+    class Clock(TrainerCallback):
+        def on_save(self, *args: Any, **kwargs: Any) -> None:
+            seconds = earlier + time.perf_counter() - start
+            (folder / CLOCK).write_text(json.dumps(round(seconds, 2)))
+
+    return Clock()
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest complete checkpoint: the trainer writes its state last."""
+    found = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
