@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mechanism.experiments.llm import policies, sample, soups
+from mechanism.experiments.llm import policies, sample, soups, tasks
 from mechanism.experiments.llm.config import Settings
 from mechanism.experiments.llm.prompts import Prompt
 
@@ -52,6 +52,4 @@ def evaluate(
         }
     )
     contexts, texts = [prompts[c.prompt].context for c in drawn], table["text"].tolist()
-    for reward in rewards:
-        table[f"reward_{reward.name}"] = reward.score(contexts, texts)
-    return table
+    return table.join(tasks.score(rewards, contexts, texts))

@@ -75,7 +75,10 @@ def _read(name: str) -> pd.DataFrame:
 
 def _requests() -> tuple[Prompt, ...]:
     frame = _read("prompts_harmless_humor.csv")
-    return tuple(Prompt(text, text, split) for text, split in zip(frame["prompt"], frame["split"], strict=True))
+    return tuple(
+        Prompt(text, text, split)
+        for text, split in zip(frame["prompt"], frame["split"], strict=True)
+    )
 
 
 def _summaries() -> tuple[Prompt, ...]:

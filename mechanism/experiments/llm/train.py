@@ -61,7 +61,6 @@ def make_trainer(
     folder: Path,
 ) -> Any:
     """Return the TRL trainer, ready to train."""
-    import torch
     from datasets import Dataset
     from peft import LoraConfig
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
@@ -91,7 +90,6 @@ def make_trainer(
         save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
         logging_steps=1, report_to=[], disable_tqdm=None, dataloader_pin_memory=False,
     )  # fmt: skip
-    torch.use_deterministic_algorithms(on_cpu)
     return trainer(
         model=model, reward_funcs=[reward_function(reward)], args=arguments, train_dataset=data,
         processing_class=tokenizer, peft_config=lora,
