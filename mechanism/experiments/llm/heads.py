@@ -72,7 +72,7 @@ class Embedder:
             from transformers import AutoModel, AutoTokenizer
             from transformers.utils import logging
 
-            logging.disable_progress_bar()
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
             gpu = torch.cuda.is_available()
             device = ("cuda" if gpu else "cpu") if self.device == "auto" else self.device
             model = AutoModel.from_pretrained(folder, dtype=torch.float32)

@@ -88,7 +88,7 @@ def features(
         raise ShapeError("completions", found, "one context a completion", "repeat the context")
     texts = list(dict.fromkeys([*completions, *(contexts if with_context else ())]))
     row = {text: k for k, text in enumerate(texts)}
-    table = embed(texts) if texts else np.zeros((0, 1))
+    table = embed(texts)
     of_completions = table[[row[text] for text in completions]]
     cosine = np.zeros(len(completions))
     if with_context:
