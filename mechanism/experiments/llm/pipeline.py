@@ -94,6 +94,7 @@ def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> St
         train.train(settings, initial.path, asked, tasks.rewards(settings, [reward])[0], folder)
 
     made_from = settings.only(*train.SETTINGS, *PROMPTS, "train_prompts") | {"reward": reward}
+    made_from |= tasks.definitions(settings)
     return store.run(f"train-{reward}", made_from, [initial], build, resumable=True)
 
 
@@ -129,6 +130,7 @@ def _table(
         "weights": list(map(float, weights)),
         "prompts": count,
         "samples": samples,
+        **tasks.definitions(settings),
     }
     name = f"evaluate-{candidate.replace(' ', '-')}"
     return store.run(name, made_from, [initial, *adapters], build)

@@ -77,7 +77,7 @@ def device(settings: Settings) -> str:
 def load(folder: Path | str, settings: Settings) -> tuple[Any, Any]:
     """Return `(model, tokenizer)`: in the run's precision, on its device, for reading."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     dtype = getattr(torch, settings.dtype)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device(settings)).eval()

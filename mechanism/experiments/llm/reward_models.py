@@ -25,6 +25,7 @@ from scipy.special import expit
 from mechanism.core.errors import Floats, InvalidInputError, ShapeError
 from mechanism.experiments.llm.heads import Embed, Embedder, Head, load_head
 
+DEFINITION = 2  # counts the changes of the formulas below: runs made with others are not reused
 NAMES = ("harmless", "humor", "faithful", "summary", "random")
 LEAST_WORDS = 5
 LONGEST_RATIO = 0.6  # a summary this long, relative to its source, is not concise at all

@@ -1,6 +1,8 @@
 """What a run is about: its prompts and its reward models, at each scale."""
 
+import hashlib
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import pandas as pd
@@ -62,6 +64,21 @@ def rewards(settings: Settings, names: Sequence[str]) -> list[Any]:
     from mechanism.experiments.llm import reward_models
 
     return list(reward_models.load(names))
+
+
+def definitions(settings: Settings) -> dict[str, str | int]:
+    """Return what prompts and rewards were made from, for the keys of stages that use them."""
+    if settings.preset != "small":
+        return {}
+    from mechanism.experiments.llm import reward_models
+
+    data = files("mechanism") / "data" / "llm"
+    parts = ["heads.json", *sorted(p.name for p in data.iterdir() if settings.game in p.name)]
+    content = b"".join((data / part).read_bytes() for part in parts)
+    return {
+        "rewards": reward_models.DEFINITION,
+        "data": hashlib.sha256(content).hexdigest()[:12],
+    }
 
 
 def score(models: Sequence[Any], contexts: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from mechanism.experiments.llm.config import Settings
 from mechanism.experiments.llm.stages import CLOCK, spent
 
 GRPO_WARNING = (
-    "GRPO does not maximise E[r] - lam KL: its penalty is differentiated with the prefix held fixed."
+    "GRPO does not maximise E[r] - lam KL: its penalty is differentiated with the prefix fixed."
     " Use trainer='rloo' where lam must mean the weight of the divergence."
 )
 SETTINGS = (
