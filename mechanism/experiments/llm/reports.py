@@ -7,14 +7,20 @@ case and a thousand bootstrap replicates cost one pass.
 Source: Section 5 (the two strategies) and Equation (1), arXiv:2405.16276v4.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from mechanism.core.divergences import KL
-from mechanism.core.errors import Floats, ShapeError
+from mechanism.core.errors import Floats, ShapeError, positive_number
 from mechanism.core.payments import leave_one_out_scores
 from mechanism.core.sw_max import optimal_policies
+from mechanism.experiments.llm.candidates import SIZE_SCALE, Candidates
+from mechanism.experiments.llm.support import Support
+
+Source: TypeAlias = Candidates | Support
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,3 +110,32 @@ def play_samples(own: Stakes, reported: Floats, lam: float) -> Played:
     payment = pivot[..., None] - (value - np.vecdot(reported, policy))
     valuation = np.vecdot(own.own[..., None, :], policy)
     return Played(valuation, payment, 1 / np.vecdot(policy, policy))
+
+
+def point_stakes(source: Source, sizes: Sequence[float], lam: float, group: int) -> Stakes:
+    """What `group` can and cannot change: candidates (k,), or samples (P, S)."""
+    scaled = SIZE_SCALE * np.asarray(sizes, dtype=float)
+    own = stakes(source.values, scaled, group)
+    if isinstance(source, Support):
+        return own
+    return replace(own, rest=own.rest - lam * source.kl.mean(axis=-1))
+
+
+def play(source: Source, own: Stakes, reported: Floats, lam: float) -> Played:
+    """Play reports on candidates (G,), or on samples (P, G), one game a prompt."""
+    if isinstance(source, Support):
+        return play_samples(own, reported, positive_number("lam", lam, "e.g. 0.1"))
+    return play_candidates(own, reported)
+
+
+def replicated(
+    source: Candidates, sizes: Sequence[float], lam: float, group: int, weights: Floats
+) -> Stakes:
+    """Stakes (R, k) with means, normalisation and KL recomputed from shares of prompts (R, P)."""
+    means = np.moveaxis(source.rewards @ weights.T, -1, 0)  # (R, n, k)
+    shifted = means - means.min(axis=-1, keepdims=True)
+    span = shifted.max(axis=-1, keepdims=True)
+    # all candidates alike on the drawn prompts: the group is indifferent in this replicate
+    values = np.divide(shifted, span, out=np.zeros_like(shifted), where=span > 0)
+    own = stakes(values, SIZE_SCALE * np.asarray(sizes, dtype=float), group)
+    return replace(own, rest=own.rest - lam * (weights @ source.kl.T))
