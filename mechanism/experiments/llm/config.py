@@ -6,6 +6,8 @@ A run is fixed by its `Settings`. `preset(name, **changes)` starts from one of t
 accepts names that nobody reads.
 """
 
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -181,6 +183,27 @@ def from_parameters(parameters: dict[str, Any]) -> Settings:
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     return preset(str(given.pop("preset", "tiny")), **given)
+
+
+NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open"}  # IPython's own names
+
+
+def notebook_settings(names: Mapping[str, Any]) -> Settings:
+    """Return the settings that a notebook's global names ask for, called before anything else.
+
+    Papermill makes a global of any name that it is given, known or not. Here a name that is no
+    setting is refused; `run` and names with an underscore or of modules and functions are ignored.
+
+    >>> notebook_settings({"preset": "tiny", "steps": 5}).steps
+    5
+    """
+    given = {
+        name: value
+        for name, value in names.items()
+        if not (name.startswith("_") or name in NOT_PARAMETERS or name == "run")
+        and not (isinstance(value, ModuleType) or callable(value))
+    }
+    return from_parameters(given)
 
 
 def _plain(error: ValidationError) -> InvalidInputError:

@@ -78,7 +78,9 @@ def load(folder: Path | str, settings: Settings) -> tuple[Any, Any]:
     """Return `(model, tokenizer)`: in the run's precision, on its device, for reading."""
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     dtype = getattr(torch, settings.dtype)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device(settings)).eval()
     return model, load_tokenizer(folder)

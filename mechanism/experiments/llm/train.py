@@ -45,7 +45,7 @@ def train(
 
     set_seed(settings.seed)
     trainer = make_trainer(settings, initial, prompts, reward, folder / "checkpoints")
-    trainer.add_callback(_clock(folder))
+    trainer.add_callback(_clock(folder, reward.name))
     last = _last_checkpoint(folder / "checkpoints")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     trainer.save_model(str(folder / "adapter"))
@@ -63,9 +63,11 @@ def make_trainer(
     """Return the TRL trainer, ready to train."""
     from datasets import Dataset
     from peft import LoraConfig
+    from transformers import PrinterCallback, ProgressCallback
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
     logging.getLogger("transformers.generation").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
     if settings.trainer == "grpo":
         warnings.warn(GRPO_WARNING, stacklevel=2)
     config, trainer = {
@@ -88,12 +90,15 @@ def make_trainer(
         seed=settings.seed, data_seed=settings.seed, use_cpu=on_cpu, bf16=False, fp16=False,
         disable_dropout=settings.lora_dropout == 0, gradient_checkpointing=not on_cpu,
         save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
-        logging_steps=1, report_to=[], disable_tqdm=None, dataloader_pin_memory=False,
+        logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
     )  # fmt: skip
-    return trainer(
+    made = trainer(
         model=model, reward_funcs=[reward_function(reward)], args=arguments, train_dataset=data,
         processing_class=tokenizer, peft_config=lora,
     )  # fmt: skip
+    for callback in (PrinterCallback, ProgressCallback):  # a line of forty figures a step
+        made.remove_callback(callback)
+    return made
 
 
 def reward_function(reward: Any) -> Callable[..., list[float]]:
@@ -108,13 +113,26 @@ def reward_function(reward: Any) -> Callable[..., list[float]]:
     return score
 
 
-def _clock(folder: Path) -> Any:
-    """Note the working time with every checkpoint, so that interrupted attempts are counted."""
+def _clock(folder: Path, reward: str) -> Any:
+    """Show progress; note the working time with every checkpoint, for interrupted attempts."""
+    from tqdm import tqdm
     from transformers import TrainerCallback
 
     earlier, start = spent(folder), time.perf_counter()
 
     class Clock(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, *rest: Any, **kwargs: Any) -> None:
+            self.bar = tqdm(
+                total=state.max_steps, initial=state.global_step, desc=f"training for {reward}",
+                unit="step", disable=None,
+            )  # fmt: skip
+
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            self.bar.update()
+
+        def on_train_end(self, *args: Any, **kwargs: Any) -> None:
+            self.bar.close()
+
         def on_save(self, *args: Any, **kwargs: Any) -> None:
             seconds = earlier + time.perf_counter() - start
             (folder / CLOCK).write_text(json.dumps(round(seconds, 2)))

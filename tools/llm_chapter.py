@@ -1,0 +1,80 @@
+"""Run the last chapter at a scale, and keep the executed notebook.
+
+`python -m tools.llm_chapter preset=tiny steps=60`: every NAME=VALUE is checked as a setting before
+papermill sees it, since papermill accepts names that nobody reads.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import papermill
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.experiments.llm.config import Settings, from_parameters
+from tools.chapters import ROOT
+
+CHAPTER = ROOT / "book" / "experiments" / "llm.md"
+KEPT = ROOT / "runs" / "llm" / "notebooks"
+
+
+def parameters_of(words: list[str]) -> dict[str, Any]:
+    """Return the parameters that NAME=VALUE words give, in their types."""
+    given: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise InvalidInputError("parameter", word, "not of the form NAME=VALUE", "steps=60")
+        try:
+            given[name] = json.loads(text)
+        except json.JSONDecodeError:
+            given[name] = text
+    return given
+
+
+def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
+    """Run the chapter with these parameters; return where the notebook is kept.
+
+    Raises
+    ------
+    InvalidInputError
+        Where a parameter is no setting or breaks its rule; nothing has run then.
+    papermill.PapermillExecutionError
+        Where a cell fails; the notebook up to there is kept.
+    """
+    settings = from_parameters(parameters)
+    kept.mkdir(parents=True, exist_ok=True)
+    prepared = kept / f"{settings.preset}.input.ipynb"
+    done = kept / f"{settings.preset}.ipynb"
+    nbformat.write(jupytext.read(CHAPTER), prepared)
+    values = typed(settings, parameters) | {"run": True}
+    try:
+        papermill.execute_notebook(
+            prepared, done, parameters=values, kernel_name="python3", cwd=str(CHAPTER.parent)
+        )
+    finally:
+        prepared.unlink()
+    return done
+
+
+def typed(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters as the settings read them ("60" may have become 60)."""
+    return {name: getattr(settings, name) for name in parameters} | {"train": settings.train}
+
+
+def main() -> None:
+    """Read NAME=VALUE words, run, and say where the notebook is."""
+    try:
+        done = execute(parameters_of(sys.argv[1:]))
+    except InvalidInputError as error:
+        sys.exit(f"make llm: {error}")
+    except papermill.PapermillExecutionError as error:
+        sys.exit(f"make llm: a cell failed\n{error}\nThe notebook up to there: {KEPT}")
+    print(f"The executed notebook: {done.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
