@@ -45,6 +45,7 @@ def figure_2(curves: Curves, strategy: Strategy = "alpha", others: Sequence[Curv
             for other in others:
                 seed = other.curve(sizes, strategy)
                 axes.plot(seed["parameter"], seed[row], color="0.55", linewidth=0.9, zorder=1)
+    figure.align_ylabels(grid[:, 0])
     return figure
 
 
@@ -79,7 +80,7 @@ def front(
     """
     first, second = candidates.reward_names
     frame = candidates.frame().set_index("candidate")
-    figure, axes = plt.subplots(figsize=(6.2, 4.6))
+    figure, axes = plt.subplots(figsize=(6.4, 5.2))
     if optimum is not None:
         axes.plot(optimum[first], optimum[second], "--", color=NEUTRAL, linewidth=1.2,
                   label="optimum on samples of the initial model")  # fmt: skip
@@ -93,7 +94,7 @@ def front(
                           yerr=row[f"{second}_se"], fmt=marker, color="black", markersize=11,
                           markerfacecolor="white", capsize=3, label=label, zorder=4)  # fmt: skip
     axes.set(xlabel=f"mean {first} reward", ylabel=f"mean {second} reward")
-    axes.legend(fontsize="small", loc="best")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 

@@ -91,15 +91,16 @@ class Curves:
         """One row a curve: the truth, the worst margins, and whether the curve ever falls.
 
         `worst_gain` is the largest gain over the truth of another report, at parameter `worst_at`;
-        `valuation_fall` and `payment_fall` are the largest falls between neighbouring reports as
-        the parameter rises (for alpha none is possible beyond rounding: the model's w_i v_i is
-        the slope of a convex function of alpha).
+        `valuation_fall` and `payment_fall` are the largest falls below the value at a lower
+        parameter (for alpha none is possible beyond rounding: the model's w_i v_i is the slope
+        of a convex function of alpha).
         """
         lines = []
         for (label, strategy), rows in self.frame.groupby(["sizes", "strategy"], sort=False):
             truth, others = rows[rows["parameter"] == 1.0], rows[rows["parameter"] != 1.0]
             worst = others.loc[others["gain"].idxmax()]
-            falls = -rows[["valuation", "payment"]].diff().min().clip(upper=0.0) + 0.0
+            kept = rows[["valuation", "payment"]]
+            falls = (kept.cummax() - kept).max()
             lines.append(
                 {
                     "sizes": label,
