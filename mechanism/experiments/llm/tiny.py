@@ -7,6 +7,7 @@ weights, and the two of a game conflict. Everything else (tokenizer, sampling, L
 what the larger scales use.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,16 @@ WEIGHTS: dict[str, tuple[float, ...]] = {
 }
 BIAS = {"harmless": 0.0, "humor": -0.5, "faithful": -1.0, "summary": 1.5, "random": 0.0}
 ECHO = {"harmless": 0.0, "humor": 0.5, "faithful": 1.5, "summary": -0.5, "random": 0.0}
+
+
+def definition() -> str:
+    """Return 12 hexadecimal digits that change with the model, the requests or the rewards.
+
+    >>> len(definition())
+    12
+    """
+    parts = (WORDS, MAX_NEW_TOKENS, REQUESTS, WIDTH, LAYERS, HEADS, SPREAD, WEIGHTS, BIAS, ECHO)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 def prompts() -> tuple[Prompt, ...]:
@@ -100,7 +111,7 @@ def _counts(texts: Sequence[str]) -> Floats:
         raise InvalidInputError("text", unknown, "not a word of the tiny model", fix) from None
     counts = np.zeros((len(texts), len(WORDS)))
     rows = np.repeat(np.arange(len(texts)), [len(text) for text in words])
-    np.add.at(counts, (rows, ids), 1)
+    np.add.at(counts, (rows, np.array(ids, dtype=int)), 1)
     return counts
 
 
@@ -129,7 +140,8 @@ def _tokenizer() -> Any:
 
     inner = Tokenizer(WordLevel({word: k for k, word in enumerate((END, *WORDS))}))
     inner.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=inner, eos_token=END, pad_token=END, padding_side="left",
         clean_up_tokenization_spaces=False,
     )  # fmt: skip

@@ -1,0 +1,92 @@
+"""The trainers and options that `trainers` compares: what each does to the meaning of lambda."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+UNSCALED: dict[str, Any] = {"loss_type": "dr_grpo", "scale_rewards": "none"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A trainer with its options, and what they do to the meaning of lambda.
+
+    Attributes
+    ----------
+    name : str
+        How tables and figures call it.
+    trainer : str
+        "rloo" or "grpo".
+    effect : str
+        What is maximised in the place of J, and why.
+    target : str, optional
+        The policy that it tends to, see `trainer_targets.target`; None where no formula is known.
+    options : Mapping
+        What differs from TRL's defaults, beta = lambda apart.
+    adapter : bool
+        Whether only a low-rank adapter is trained, as the pipeline does.
+    """
+
+    name: str
+    trainer: str
+    effect: str
+    target: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    adapter: bool = False
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak of Adam's learning rate, which falls linearly to 0."""
+        return 3e-3 if self.adapter else 5e-4
+
+
+RULES = (
+    Rule(
+        "RLOO", "rloo",
+        "J itself: lam log(pi / pi0) of the whole text is part of the reward, so that the policy"
+        " gradient is that of J; at the optimum every advantage is 0, and so is the noise",
+        "exact",
+    ),
+    Rule("RLOO, adapter", "rloo", "J, as far as the adapter can express it", "exact", adapter=True),
+    Rule(
+        "RLOO, 2 iterations", "rloo",
+        "J, with a second step on the same texts, whose advantages are one step old and whose"
+        " ratio is clipped; at the optimum the advantages vanish all the same",
+        "exact", {"num_iterations": 2},
+    ),
+    Rule(
+        "RLOO, normalised", "rloo",
+        "J over the deviation of reward and divergence together, so lam keeps its meaning; but"
+        " advantages that vanish at the optimum are blown up to unit size, and so is their noise",
+        "exact", {"normalize_advantages": True},
+    ),
+    Rule(
+        "GRPO, unscaled", "grpo",
+        "each token's KL is differentiated with its prefix held fixed: no token is charged for"
+        " the divergence of the tokens that it leads to",
+        "gross", UNSCALED,
+    ),
+    Rule(
+        "GRPO, unscaled, no ratio", "grpo",
+        "the same, and without the ratio pi / pi_old before the penalty its gradient is that of"
+        " KL(pi0 || pi), another divergence",
+        "reverse", UNSCALED | {"use_bias_correction_kl": False},
+    ),
+    Rule(
+        "GRPO, mean over tokens", "grpo",
+        "the first of GRPO's, with each text weighted by 1 / its length",
+        None, {"loss_type": "grpo", "scale_rewards": "none"},
+    ),
+    Rule(
+        "GRPO, batch scaling", "grpo",
+        "rewards are divided by their deviation in the batch and the penalty is not: lam is worth"
+        " lam times that deviation, which shrinks as the model learns",
+        "batch", {"scale_rewards": "batch"},
+    ),
+    Rule(
+        "GRPO, defaults", "grpo",
+        "rewards are divided by their deviation among the texts of a prompt: sizes w and 10 w train"
+        " the same model, and lam is worth lam times a deviation that falls towards 0",
+        "group",
+    ),
+)  # fmt: skip

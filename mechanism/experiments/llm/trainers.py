@@ -1,0 +1,186 @@
+r"""Does the trainer maximise SW-Max? Trainers and their options against the exact optimum.
+
+SW-Max asks for the policy with the greatest :math:`J(\pi) = \sum_i w_i E_\pi rm_i - \lambda
+KL(\pi\|\pi_0)`. On `tiny` J and its maximiser are exact, and so is what every rule tends to
+(`trainer_targets`), so that a rule's wrong objective and the noise of training come apart.
+``python -m mechanism.experiments.llm.trainers`` trains with every rule, lambda and seed and
+records the comparison; each training is a stage, and finished ones are found again.
+"""
+
+import datetime
+import json
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mechanism import KL, RLHFGame
+from mechanism.core.errors import Floats
+from mechanism.experiments.llm import pipeline, policies, tiny
+from mechanism.experiments.llm import record as records
+from mechanism.experiments.llm.config import REWARDS, Settings, preset
+from mechanism.experiments.llm.stages import Stage, Store
+from mechanism.experiments.llm.trainer_rules import RULES, Rule
+from mechanism.experiments.llm.trainer_targets import compare, target
+
+RESULTS = records.RECORDED / "trainers"
+STAGES = records.LOCAL / "trainers"
+LAMBDAS = (0.05, 0.1, 0.3, 1.0)
+SEEDS = (0, 1)
+SIZES = (0.3, 0.7)  # (3, 7) members, times the constant 0.1
+STEPS = 300
+COMPLETIONS = 16  # of every request, in every batch
+PACKAGES = ("mechanism", "numpy", "torch", "transformers", "trl", "peft", "accelerate")
+
+
+def settings_of(seed: int) -> Settings:
+    """Return the settings of the initial model: of seed `seed`, on the processor."""
+    return preset("tiny", seed=seed, device="cpu")
+
+
+def fit(rule: Rule, initial: Path, lam: float, seed: int, steps: int, folder: Path) -> Floats:
+    """Train the model in `initial` by TRL; return its policy over all completions, (P, m).
+
+    The groups' rewards are TRL's reward functions, and their sizes its reward weights.
+    """
+    from transformers import set_seed
+
+    set_seed(seed)
+    trainer = make_trainer(rule, initial, lam, seed, steps, folder)
+    trainer.train()
+    tokenizer = policies.load_tokenizer(initial)
+    return np.exp(tiny.exact_log_probs(trainer.model.eval(), tokenizer, tiny.REQUESTS))
+
+
+def make_trainer(rule: Rule, initial: Path, lam: float, seed: int, steps: int, folder: Path) -> Any:
+    """Return the TRL trainer of a rule, ready to train; `folder` is scratch space."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers.trainer_callback import PrinterCallback
+    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+    from mechanism.experiments.llm.train import reward_function
+
+    config: Any = {"rloo": RLOOConfig, "grpo": GRPOConfig}[rule.trainer]
+    trainer_class: Any = {"rloo": RLOOTrainer, "grpo": GRPOTrainer}[rule.trainer]
+    arguments = config(
+        output_dir=str(folder), beta=lam, max_steps=steps, reward_weights=list(SIZES),
+        per_device_train_batch_size=COMPLETIONS * len(tiny.REQUESTS), num_generations=COMPLETIONS,
+        max_completion_length=tiny.MAX_NEW_TOKENS, temperature=1.0, seed=seed, data_seed=seed,
+        learning_rate=rule.learning_rate, lr_scheduler_type="linear", use_cpu=True, bf16=False,
+        disable_dropout=True, gradient_checkpointing=False, dataloader_pin_memory=False,
+        save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True,
+        **rule.options,
+    )  # fmt: skip
+    lora = settings_of(seed)
+    adapter = LoraConfig(
+        r=lora.lora_rank, lora_alpha=lora.lora_alpha, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    # from disk: TRL reloads its reference model from where this one was loaded
+    model, tokenizer = policies.load(initial, lora)
+    trainer = trainer_class(
+        model=model,
+        reward_funcs=[reward_function(tiny.TinyReward(name)) for name in _rewards()],
+        args=arguments,
+        train_dataset=Dataset.from_list([{"prompt": r, "context": r} for r in tiny.REQUESTS]),
+        processing_class=tokenizer,
+        peft_config=adapter if rule.adapter else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _rewards() -> tuple[str, str]:
+    return REWARDS["harmless_humor"]
+
+
+def trained(rule: Rule, store: Store, initial: Stage, lam: float, seed: int, steps: int) -> Stage:
+    """Train, or find the training again: a stage that holds `policy.npy`, (P, m)."""
+    made_from = asdict(rule) | {
+        "lam": lam, "seed": seed, "steps": steps, "completions": COMPLETIONS, "sizes": SIZES,
+        "learning_rate": rule.learning_rate, "tiny": tiny.definition(), "trl": version("trl"),
+    }  # fmt: skip
+    for words in ("name", "effect", "target"):
+        del made_from[words]
+
+    def build(folder: Path) -> None:
+        policy = fit(rule, initial.path, lam, seed, steps, folder / "scratch")
+        np.save(folder / "policy.npy", policy)
+
+    return store.run(f"{rule.trainer}-{lam:g}-{seed}", made_from, [initial], build)
+
+
+def exact_game(initial: Path, seed: int) -> RLHFGame:
+    """Return the game of the two groups from the model in `initial`, with lam = 1."""
+    model, tokenizer = policies.load(initial, settings_of(seed))
+    rewards = [tiny.TinyReward(name) for name in _rewards()]
+    return tiny.exact_game(model, tokenizer, tiny.REQUESTS, rewards, SIZES, 1.0)
+
+
+def outcome(rule: Rule, game: RLHFGame, policy: Floats) -> dict[str, Any]:
+    """Return a line of the table: a trained policy and the rule's target, both against pi*."""
+    line = asdict(compare(game, policy))
+    if rule.target is not None:
+        aim = target(rule.target, game)
+        line["target_gap"] = compare(game, aim).gap
+        line["kl_to_target"] = float(KL(1.0).value(policy, aim).mean())
+    return {"rule": rule.name, "lam": float(game.divergence.lam)} | line
+
+
+def outcomes(store: Store, steps: int = STEPS) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield a line of the table and its seconds, for every seed, lambda and rule in turn."""
+    for seed in SEEDS:
+        initial = pipeline.initial_model(settings_of(seed), store)
+        game = exact_game(initial.path, seed)
+        for lam in LAMBDAS:
+            played = replace(game, divergence=KL(lam))
+            for rule in RULES:
+                stage = trained(rule, store, initial, lam, seed, steps)
+                line = outcome(rule, played, np.load(stage.path / "policy.npy"))
+                yield line | {"seed": seed, "steps": steps}, stage.seconds
+
+
+def record(
+    path: Path = RESULTS, root: Path = STAGES, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """Train what is missing below `root`, write ``outcomes.csv`` and its provenance into `path`."""
+    lines, seconds = zip(*outcomes(Store(root, say)), strict=True)
+    table = pd.DataFrame(lines)
+    provenance = {
+        "command": "python -m mechanism.experiments.llm.trainers",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "seeds": list(SEEDS),
+        "steps": STEPS,
+        "batch": f"{len(tiny.REQUESTS)} requests x {COMPLETIONS} completions",
+        "tiny": tiny.definition(),
+        "hardware": records.hardware(settings_of(0)),
+        "seconds": round(sum(seconds)),
+        "seconds_note": "of all trainings one after another, other work on the machine included",
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in PACKAGES},
+    }
+    path.mkdir(parents=True, exist_ok=True)
+    part = path / "outcomes.csv.part"
+    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    (path / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    part.replace(path / "outcomes.csv")
+    return table
+
+
+def recorded(path: Path = RESULTS) -> pd.DataFrame:
+    """Return the recorded comparison: a row a seed, lambda and rule.
+
+    Columns are those of `trainer_targets.Comparison`; `target_gap` is the gap of what the rule
+    tends to, and `kl_to_target` how far training ended from that, in nats.
+    """
+    return pd.read_csv(path / "outcomes.csv")
+
+
+if __name__ == "__main__":
+    record()
