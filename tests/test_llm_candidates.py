@@ -69,6 +69,10 @@ def test_both_kl_estimates_meet_the_exact_kl():
         off = np.abs(frame[name] - exact)[1:] / frame[f"{name}_se"][1:]
         assert off.max() < 4
     assert found.kl_k3.min() >= 0
+    assert (np.abs(frame.ratio - 1)[1:] < 4 * frame.ratio_se[1:]).all()
+    swapped = table.rename(columns={"log_prob": "log_prob_initial", "log_prob_initial": "log_prob"})
+    wrong = candidates.from_table(swapped, REWARDS).frame()  # other models' log-probabilities
+    assert (np.abs(wrong.ratio - 1)[1:] > 4 * wrong.ratio_se[1:]).all()
     assert found.kl.min() < 0  # on some prompt: an unbiased mean log ratio is not cut off
 
 

@@ -76,14 +76,16 @@ def front(
     control : str
         The model trained for the random reward, drawn where it is among the candidates.
     optimum : DataFrame, optional
-        From `support.frontier`: the sampled-support optimum, as a dashed line.
+        From `support.frontier`: the sampled-support optimum, as a dashed line. The legend gives its
+        KL: it bounds the soups only where theirs is as large and the normalisation is the same.
     """
     first, second = candidates.reward_names
     frame = candidates.frame().set_index("candidate")
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     if optimum is not None:
+        nats = f"KL {optimum['kl'].min():.2f} to {optimum['kl'].max():.2f}"
         axes.plot(optimum[first], optimum[second], "--", color=NEUTRAL, linewidth=1.2,
-                  label="optimum on samples of the initial model")  # fmt: skip
+                  label=f"optimum on samples ({nats})")  # fmt: skip
     soups = frame[frame.index.str.startswith("soup ")]
     _draw_soups(axes, soups, first, second)
     for name, marker, label in (("initial", "*", "initial model"),

@@ -98,10 +98,15 @@ class Candidates:
         return CandidateGame(self.values, scaled, lam * self.kl.mean(axis=-1))
 
     def frame(self) -> pd.DataFrame:
-        """Mean and standard error over prompts of rewards and KL, one row a candidate."""
+        """Mean and standard error over prompts of rewards and KL, one row a candidate.
+
+        `ratio` is the mean of pi_0 / pi, whose expectation is 1 where the log-probabilities are
+        those of the models that drew the samples (heavy tails may keep it below 1 for a large KL).
+        """
         columns: dict[str, object] = {"candidate": self.names}
         parts = dict(zip(self.reward_names, self.rewards, strict=True))
-        for name, part in (parts | {"kl": self.kl, "kl_k3": self.kl_k3}).items():
+        parts |= {"kl": self.kl, "kl_k3": self.kl_k3, "ratio": 1.0 + self.kl_k3 - self.kl}
+        for name, part in parts.items():
             columns |= {name: part.mean(axis=-1), f"{name}_se": standard_error(part)}
         return pd.DataFrame(columns)
 

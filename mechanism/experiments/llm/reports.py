@@ -48,7 +48,10 @@ class Stakes:
         return np.asarray(grid[:, None] * self.own[..., None, :])
 
     def beta(self, grid: Floats) -> Floats:
-        """Report rm_i -> beta rm_i + (1 - beta) rm_j, times w_i, shape (..., G, m)."""
+        """Report rm_i -> beta rm_i + (1 - beta) rm_j, times w_i, shape (..., G, m).
+
+        Beyond beta = 1 the reported reward may leave [0, 1], which the mechanism allows.
+        """
         share = grid[:, None]
         return np.asarray(share * self.own[..., None, :] + (1 - share) * self.partner[..., None, :])
 
