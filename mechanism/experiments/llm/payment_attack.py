@@ -5,11 +5,10 @@ report should pay, from samples that are drawn once. With one draw the group kno
 worst case); with many, payments are expectations over the draw. Utilities are means over prompts.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import differential_evolution
 
 from mechanism.core import misreports
@@ -17,102 +16,11 @@ from mechanism.core.errors import Floats, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.experiments.llm.payment_estimates import (
-    Correction,
-    PaymentEstimate,
-    from_released,
-    heuristic_1,
-    leave_one_out,
-    log_partition,
-)
-from mechanism.experiments.llm.payment_study import (
-    checkpoint_models,
-    draw,
-    exact_payments,
-    gather,
-    sampled_thermodynamic,
-    stopped_model,
-)
+from mechanism.experiments.llm.payment_rules import Rule
 from mechanism.theorems.best_response import BestResponse, project_report
-from mechanism.theorems.efficient_payments import SHARES, others_welfare
-
-Rule = Callable[[RLHFGame], Floats]  # reported game -> payments (n,), means over prompts
 
 ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0, 3.0)
 BETAS = (0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0)
-
-
-def sampled_rule(
-    index: NDArray[np.intp], correction: Correction = "none", pivot_only: bool = False
-) -> Rule:
-    """Payments by `log_partition` from completions (..., P, K) of the initial model.
-
-    With `pivot_only` the released model's welfare is exact.
-    """
-
-    def rule(game: RLHFGame) -> Floats:
-        welfare = others_welfare(game, np.asarray(sw_max(game), float)) if pivot_only else None
-        rows = gather(game.rewards, index)
-        return _mean(
-            log_partition(rows, game.sizes, game.divergence.lam, correction, released=welfare)
-        )
-
-    return rule
-
-
-def released_rule(uniforms: Floats, correction: Correction = "none") -> Rule:
-    """Payments by `from_released`; the report moves the model, and with it what is drawn."""
-
-    def rule(game: RLHFGame) -> Floats:
-        rows = gather(game.rewards, draw(np.asarray(sw_max(game)), uniforms))
-        return _mean(from_released(rows, game.sizes, game.divergence.lam, correction))
-
-    return rule
-
-
-def heuristic_1_rule(shares: Sequence[float] = SHARES) -> Rule:
-    """Heuristic 1: the best checkpoint of everyone's own training, the released model included."""
-
-    def rule(game: RLHFGame) -> Floats:
-        welfare = others_welfare(game, checkpoint_models(game, [*shares, 1.0]))
-        return heuristic_1(welfare, len(shares)).payment
-
-    return rule
-
-
-def heuristic_2_rule(share: float = 0.5) -> Rule:
-    """Heuristic 2: every leave-one-out training stops at a share that no report can change."""
-
-    def rule(game: RLHFGame) -> Floats:
-        early = [stopped_model(game, i, share) for i in range(game.groups)]
-        models = np.stack([np.asarray(sw_max(game), float), *early])
-        return leave_one_out(
-            others_welfare(game, models), 0, range(1, game.groups + 1), method="heuristic 2"
-        ).payment
-
-    return rule
-
-
-def payment_rules(game: RLHFGame, count: int, repeats: int = 1, seed: int = 0) -> dict[str, Rule]:
-    """All rules on one draw (`repeats` = 1) or in expectation over many, from `count` completions.
-
-    `half of it` is a control that must be found gainful.
-    """
-    rng = np.random.default_rng(seed)
-    uniforms = rng.random((repeats, len(game.reference), count))
-    index = draw(game.reference, uniforms)
-    return {
-        "leave-one-out": exact_payments,
-        "log-partition": sampled_rule(index),
-        "log-partition, jackknife": sampled_rule(index, "jackknife"),
-        "log-partition, pivot only": sampled_rule(index, pivot_only=True),
-        "log-partition, pivot only, jackknife": sampled_rule(index, "jackknife", True),
-        "released model": released_rule(uniforms),
-        "thermodynamic": lambda g: _mean(sampled_thermodynamic(g, count // 5, uniforms)),
-        "heuristic 1": heuristic_1_rule(),
-        "heuristic 2": heuristic_2_rule(),
-        "half of it (control)": lambda g: exact_payments(g) / 2,
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,8 +144,3 @@ class _Search:
         if gain > self.gain:
             self.best, self.gain = reported, gain
         return gain
-
-
-def _mean(estimate: PaymentEstimate) -> Floats:
-    payment = estimate.payment
-    return np.asarray(payment.reshape(-1, payment.shape[-1]).mean(axis=0))

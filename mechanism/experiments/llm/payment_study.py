@@ -20,11 +20,13 @@ from mechanism.experiments.llm.payment_estimates import (
     CORRECTIONS,
     PaymentEstimate,
     from_released,
+    log_partition,
+)
+from mechanism.experiments.llm.payment_models import (
     gauss_strengths,
     heuristic_1,
     intermediate_models,
     leave_one_out,
-    log_partition,
     thermodynamic,
 )
 from mechanism.theorems.efficient_payments import SHARES, others_welfare
