@@ -25,13 +25,15 @@ class Run:
     """A finished run: its settings, its stages in order, and all drawn samples.
 
     `samples` has the candidates and the initial model (the trained route), `support` many
-    completions of the initial model alone (the training-free route).
+    completions of the initial model alone (the training-free route), `exact` every completion
+    there is (the tiny scale; see `exact`).
     """
 
     settings: Settings
     stages: tuple[Stage, ...]
     samples: pd.DataFrame | None
     support: pd.DataFrame
+    exact: pd.DataFrame | None = None
 
     @property
     def seconds(self) -> float:
@@ -58,8 +60,13 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
         control = adapter(settings, store, initial, RANDOM)
         tables.append(_table(settings, store, initial, RANDOM, [control], (1.0,)))
         stages += [control, tables[-1]]
+    exact = None
+    if settings.preset == "tiny":
+        controls = [control] if settings.control else []
+        stages.append(_exact(settings, store, initial, adapters, controls))
+        exact = pd.read_parquet(stages[-1].path / "exact.parquet")
     samples = pd.concat([_read(table) for table in tables], ignore_index=True)
-    return Run(settings, tuple(stages), samples, _read(support))
+    return Run(settings, tuple(stages), samples, _read(support), exact)
 
 
 def initial_model(settings: Settings, store: Store) -> Stage:
@@ -134,6 +141,28 @@ def _table(
     }
     name = f"evaluate-{candidate.replace(' ', '-')}"
     return store.run(name, made_from, [initial, *adapters], build)
+
+
+def _exact(
+    settings: Settings,
+    store: Store,
+    initial: Stage,
+    adapters: Sequence[Stage],
+    controls: Sequence[Stage],
+) -> Stage:
+    """The distribution of every candidate over all completions, as Parquet."""
+    from mechanism.experiments.llm import exact
+
+    def build(folder: Path) -> None:
+        paths = [stage.path / "adapter" for stage in adapters]
+        of: dict[str, exact.Soup] = {evaluate.INITIAL: ((), ())}
+        of |= {f"soup {w[0]:.2f}": (paths, tuple(w)) for w in soups.soup_weights(settings.soups)}
+        if controls:
+            of[RANDOM] = ([controls[0].path / "adapter"], (1.0,))
+        exact.exact_table(settings, initial.path, of).to_parquet(folder / "exact.parquet")
+
+    names = ("game", "held_out_prompts", "soups", "control")
+    return store.run("exact", settings.only(*names), [initial, *adapters, *controls], build)
 
 
 def _read(stage: Stage) -> pd.DataFrame:

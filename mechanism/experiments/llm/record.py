@@ -34,7 +34,7 @@ class Recorded:
     """A run as it was written: where it lies, its tables and where it came from.
 
     `samples` is None for a run of the training-free route. `training` has a row per optimiser
-    step and trained reward.
+    step and trained reward, `exact` a row per completion there is (tiny alone).
     """
 
     folder: Path
@@ -42,6 +42,7 @@ class Recorded:
     samples: pd.DataFrame | None
     support: pd.DataFrame
     training: pd.DataFrame | None
+    exact: pd.DataFrame | None
     provenance: dict[str, Any]
 
     @property
@@ -71,6 +72,8 @@ def write(run: Run, folder: Path, command: str) -> Recorded:
     if run.samples is not None:
         _replace(folder / "samples.parquet", run.samples)
         _replace(folder / "training.parquet", training_log(run))
+    if run.exact is not None:
+        _replace(folder / "exact.parquet", run.exact)
     _replace(folder / "support.parquet", run.support)
     text = json.dumps(provenance(run, command), indent=1) + "\n"
     part = folder / "provenance.json.part"
@@ -150,12 +153,13 @@ def read(folder: Path) -> Recorded:
         raise InvalidInputError("folder", folder, rule, fix)
     written = json.loads(path.read_text())
     settings = Settings.model_validate(written["settings"])
-    samples, training = (
-        pd.read_parquet(folder / f"{name}.parquet") if settings.train else None
-        for name in ("samples", "training")
-    )
-    support = pd.read_parquet(folder / "support.parquet")
-    return Recorded(folder, settings, samples, support, training, written)
+    names = ("samples", "support", "training", "exact")
+    tables = {name: _table(folder / f"{name}.parquet") for name in names}
+    return Recorded(folder=folder, settings=settings, provenance=written, **tables)
+
+
+def _table(path: Path) -> Any:
+    return pd.read_parquet(path) if path.exists() else None
 
 
 def shown(preset: str, game: str, train: bool) -> Recorded:
