@@ -83,6 +83,17 @@ def make(settings: Settings, command: str, record_it: bool = False) -> Any:
     return record.write(done, record.LOCAL / "finished" / record.name_of(settings), command)
 
 
+def obtain(settings: Settings, run_it: bool) -> Any:
+    """Return a run for the chapter: made now if asked, else the one made here or the recorded."""
+    from mechanism.experiments.llm import record
+
+    if not run_it:
+        return record.shown(settings.preset, settings.game, settings.train)
+    _available(settings)
+    words = ["make", "llm", f"PRESET={settings.preset}", *(["TRAIN=1"] if settings.train else [])]
+    return make(settings, shlex.join(words))
+
+
 def _available(settings: Settings) -> None:
     """Refuse before any work starts where a model is not to be had."""
     from mechanism.experiments.llm import policies

@@ -188,14 +188,15 @@ def from_parameters(parameters: dict[str, Any]) -> Settings:
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open"}  # IPython's own names
 
 
-def notebook_settings(names: Mapping[str, Any]) -> Settings:
-    """Return the settings that a notebook's global names ask for, called before anything else.
+def notebook_settings(names: Mapping[str, Any]) -> tuple[Settings, ...]:
+    """Return the settings of each game that a notebook's global names ask for; called first.
 
     Papermill makes a global of any name that it is given, known or not. Here a name that is no
-    setting is refused; `run` and names with an underscore or of modules and functions are ignored.
+    setting is refused; `run` and names with an underscore, of modules and of functions are ignored.
+    Without `game`, both games are asked for.
 
-    >>> notebook_settings({"preset": "tiny", "steps": 5}).steps
-    5
+    >>> [s.game for s in notebook_settings({"preset": "tiny", "steps": 5})]
+    ['harmless_humor', 'faithful_summary']
     """
     given = {
         name: value
@@ -203,7 +204,8 @@ def notebook_settings(names: Mapping[str, Any]) -> Settings:
         if not (name.startswith("_") or name in NOT_PARAMETERS or name == "run")
         and not (isinstance(value, ModuleType) or callable(value))
     }
-    return from_parameters(given)
+    games = [given.pop("game")] if given.get("game") else list(REWARDS)
+    return tuple(from_parameters(given | {"game": game}) for game in games)
 
 
 def _plain(error: ValidationError) -> InvalidInputError:
