@@ -64,7 +64,8 @@ class TinyReward:
     r"""Reward in [0, 1] of a text by its words, sigma(bias + sum_w (weight_w + echo [w asked])).
 
     `echo` rewards (or punishes) words that the request has too, so that the optimum differs by
-    prompt. "random", the control, has fixed random weights orthogonal to all other rewards'.
+    prompt. "random", the control, has fixed random weights that are orthogonal to all other
+    rewards' and sum to 0.
 
     Raises
     ------
@@ -95,7 +96,8 @@ class TinyReward:
 def _weights(name: str) -> Floats:
     if name in WEIGHTS:
         return np.array(WEIGHTS[name])
-    tables = np.array(list(WEIGHTS.values())).T
+    # orthogonal to 1 too: otherwise the control would depend on length, as "summary" does
+    tables = np.array([*WEIGHTS.values(), np.ones(len(WORDS))]).T
     drawn = np.random.default_rng(0).normal(size=len(WORDS))
     return drawn - tables @ np.linalg.lstsq(tables, drawn)[0]
 

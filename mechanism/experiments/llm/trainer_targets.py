@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism import KL, ReverseKL, RLHFGame, sw_max
+from mechanism import KL, ReverseKL, RLHFGame, TotalVariation, sw_max
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.generator import Divergence
 from mechanism.experiments.llm.tiny import WORDS, enumerate_completions
@@ -123,6 +123,8 @@ class Comparison:
         optimum - reached, reward units; equal to lam kl_to_optimum.
     kl_to_optimum, kl_to_initial, kl_of_optimum : float
         KL(pi || pi*), KL(pi || pi0) and KL(pi* || pi0), nats.
+    tv_to_optimum : float
+        Total variation distance from pi*, in [0, 1].
     effective_lam : float
         The lam whose optimum has the same mean reward; infinite where the policy gains nothing.
     """
@@ -134,6 +136,7 @@ class Comparison:
     kl_to_optimum: float
     kl_to_initial: float
     kl_of_optimum: float
+    tv_to_optimum: float
     effective_lam: float
 
 
@@ -149,6 +152,7 @@ def compare(game: RLHFGame, policy: Floats) -> Comparison:
         kl_to_optimum=float(KL(1.0).value(policy, best).mean()),
         kl_to_initial=float(game.divergence_cost(policy).mean() / lam),
         kl_of_optimum=float(game.divergence_cost(best).mean() / lam),
+        tv_to_optimum=float(TotalVariation(0.5).value(policy, best).mean()),
         effective_lam=effective_lam(game, policy),
     )
 

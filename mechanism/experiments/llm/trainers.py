@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mechanism import KL, RLHFGame
+from mechanism import KL, RLHFGame, TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.experiments.llm import pipeline, policies, tiny
 from mechanism.experiments.llm import record as records
@@ -129,7 +129,7 @@ def outcome(rule: Rule, game: RLHFGame, policy: Floats) -> dict[str, Any]:
     if rule.target is not None:
         aim = target(rule.target, game)
         line["target_gap"] = compare(game, aim).gap
-        line["kl_to_target"] = float(KL(1.0).value(policy, aim).mean())
+        line["tv_to_target"] = float(TotalVariation(0.5).value(policy, aim).mean())
     return {"rule": rule.name, "lam": float(game.divergence.lam)} | line
 
 
@@ -177,7 +177,7 @@ def recorded(path: Path = RESULTS) -> pd.DataFrame:
     """Return the recorded comparison: a row a seed, lambda and rule.
 
     Columns are those of `trainer_targets.Comparison`; `target_gap` is the gap of what the rule
-    tends to, and `kl_to_target` how far training ended from that, in nats.
+    tends to, and `tv_to_target` the total variation distance at which training ended from that.
     """
     return pd.read_csv(path / "outcomes.csv")
 
