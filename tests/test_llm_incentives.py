@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mechanism import KL, CandidateGame, Mechanism, RLHFGame, sw_max
+from mechanism.core import misreports
 from mechanism.core.errors import InvalidInputError
 from mechanism.core.samplers import sample_game
 from mechanism.experiments.llm import frontier, incentives, noisy_training, payment_study
@@ -136,6 +137,26 @@ def test_gains_under_noise_are_reached_and_bounded(game, share):
         for report in (replace(game, normalization=None).with_report(i, reward=said), game)
     ]
     assert (pivot_free[0] - pivot_free[1]).mean() == pytest.approx(found.gain, abs=1e-9)
+
+
+@pytest.mark.parametrize("strategy", ["alpha", "beta"])
+def test_strategies_are_those_of_the_paper(game, strategy, monkeypatch):
+    """The gain on the grids, by handing in every report and adding the noise to it."""
+    noise = 0.4 * np.random.default_rng(0).choice([-1.0, 1.0], (2, 8, 60))
+    other = "BETAS" if strategy == "alpha" else "ALPHAS"
+    monkeypatch.setattr(noisy_training, other, np.ones(1))
+    found = noisy_training.noisy_gain(game, 0, noise)
+    worths = []
+    for factor in (1.0, *(noisy_training.ALPHAS if strategy == "alpha" else noisy_training.BETAS)):
+        if strategy == "alpha":
+            report = misreports.scale_size(game, 0, factor)
+        else:
+            report = misreports.mix_rewards(game, 0, factor, 1)
+        model = sw_max(with_noise(report, noise.transpose(1, 0, 2)))
+        judged = with_noise(game, noise.transpose(1, 0, 2)).with_report(0, game.rewards[:, 0])
+        worths.append(judged.welfare(model).mean())
+    assert found.strategy == pytest.approx(max(worths) - worths[0], abs=1e-12)
+    assert found.strategy > 1e-4
 
 
 def test_noise_study_holds_and_needs_both_terms(game):
