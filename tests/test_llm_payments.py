@@ -12,6 +12,7 @@ from mechanism.core.samplers import sample_game
 from mechanism.experiments.llm import payment_attack as attacks
 from mechanism.experiments.llm import payment_estimates as estimates
 from mechanism.experiments.llm import payment_models as models
+from mechanism.experiments.llm import payment_recorded as recorded
 from mechanism.experiments.llm import payment_rules as rules
 from mechanism.experiments.llm import payment_study as studies
 from mechanism.figures import llm_payments as figures
@@ -222,6 +223,39 @@ def test_evaluated_models_are_priced_as_a_candidate_game():
     assert models.heuristic_1(table, 0, [1]).payment.min() < found.payment.min()
 
 
+def test_recorded_runs_are_priced_in_every_way(game):
+    """Trained soups that are known exactly: every estimate within 4 errors of its exact target."""
+    path = studies.checkpoint_models(game, [0.0, 0.4, 0.7])
+    values = game.valuations(path).transpose(2, 0, 1)
+    kl = np.asarray(game.divergence_cost(path)) / LAM
+    chosen = recorded.released_candidate(values, kl, SIZES, LAM)
+    assert chosen == 2
+    index, rows = drawn(game, game.reference, 3000, 1)
+    index, taken = drawn(game, path[chosen], 3000, 1, seed=1)
+    ratios = np.take_along_axis(np.log(path[chosen] / game.reference), index[0], axis=-1)
+    given = values, kl, rows[0], SIZES, LAM
+    found = {
+        one.method: one
+        for one in recorded.trained_estimates(*given, taken[0], ratios, {0: 1, 1: 0})
+    }
+    without = models.intermediate_models(game, [0.0])[0].transpose(1, 0, 2)
+    table = others_welfare(game, np.concatenate([path, without]))
+    exact = models.leave_one_out(table, chosen, [3, 4]).payment
+    for name in ("log-partition, pivot only, jackknife", "released model, jackknife"):
+        assert np.all(np.abs(found[name].payment - exact) <= 4 * found[name].standard_error)
+    assert np.all(found["best candidate"].payment <= exact)
+    assert found["leave-one-out"].trainings == 2
+    np.testing.assert_allclose(
+        found["leave-one-out"].payment, [(table[k, :, i] - table[2, :, i]).mean()
+                                         for i, k in enumerate((1, 0))]
+    )  # fmt: skip
+    free = recorded.support_estimates(rows[0], SIZES, LAM)
+    target = studies.exact_payments(game)
+    assert np.all(np.abs(free[2].payment - target) <= 4 * free[2].standard_error)
+    with pytest.raises(InvalidInputError, match="log_ratio"):
+        recorded.trained_estimates(*given, taken[0])
+
+
 def test_estimates_say_what_they_cost(game):
     found = next(studies.model_estimates(game))
     assert found.seconds(60.0, 0.5) == 120.0
@@ -291,4 +325,6 @@ def test_figures_show_every_method(game, study):
     kept = attacks.attack(game, studies.exact_payments, "exact", budget=20)
     panels = figures.plot_kept([kept, replace(kept, method="again")], kept.utility)
     assert len(panels.axes) == 3
+    batch = next(studies.sample_estimates(game, 20, 3))
+    assert figures.plot_payments([batch.of_draw(1)]).axes
     plt.close("all")
