@@ -134,11 +134,37 @@ def surrogate_gradient(policy, game, divergence, completion, epsilon=1e-6):
 
 @pytest.mark.parametrize(("name", "divergence"), [("gross", KL(0.1)), ("reverse", ReverseKL(0.1))])
 def test_targets_are_stationary_for_their_rule_alone(game, name, divergence):
-    aim, best = target(name, game), sw_max(game)
+    aim, best = target(name, game, completions=10**12), sw_max(game)
     for completion in (0, 5, 700, 1463):
         assert abs(surrogate_gradient(aim, game, divergence, completion)).max() < 1e-6
     at_best = [surrogate_gradient(best, game, divergence, k) for k in (5, 700, 1463)]
     assert max(abs(slope).max() for slope in at_best) > 1e-4
+
+
+def first_token_updates(game, policy, own, groups=40_000, n=4):
+    """GRPO's update of the first token's logits, drawn: mean and standard error, 12 each.
+
+    `own` says whether the baseline is the mean of all n texts or of the n - 1 others.
+    """
+    rng = np.random.default_rng(5)
+    first = tiny.enumerate_completions().tokens[:, 0]
+    drawn = rng.choice(len(first), (groups, n), p=policy[0] / policy[0].sum())
+    rewards = game.scores()[0][drawn]
+    baseline = rewards.mean(axis=1, keepdims=True)
+    if not own:
+        baseline = (n * baseline - rewards) / (n - 1)
+    now, before = (np.bincount(first, p[0], minlength=12) for p in (policy, game.reference))
+    pull = rewards - baseline - game.divergence.lam * np.log(now / before)[first[drawn]]
+    updates = (pull[..., None] * ((first[drawn])[..., None] == np.arange(12))).mean(axis=1)
+    updates -= pull.mean(axis=1, keepdims=True) * now
+    return updates.mean(axis=0), updates.std(axis=0) / np.sqrt(groups)
+
+
+def test_a_baseline_with_the_text_itself_raises_lambda(game):
+    """Four texts a request: stationary where lambda is 4/3 of what was asked, nowhere else."""
+    for aim, own, stands in ((4, True, True), (10**12, True, False), (10**12, False, True)):
+        mean, error = first_token_updates(game, target("gross", game, aim), own)
+        assert (abs(mean / error).max() < 5) == stands
 
 
 @pytest.mark.parametrize("name", ["batch", "group"])
@@ -252,6 +278,7 @@ def test_rloo_moves_towards_the_optimum_from_the_right_reference(loaded, tmp_pat
     _, tokenizer, folder = loaded
     game = replace(trainers.exact_game(folder, 0), divergence=KL(0.1))
     trainer = trainers.make_trainer(RULES[0], folder, 0.1, 0, 30, tmp_path)
+    assert trainer.beta == 0.1
     first = np.exp(tiny.exact_log_probs(trainer.ref_model, tokenizer, tiny.REQUESTS))
     np.testing.assert_allclose(first, game.reference, atol=1e-6)
     trainer.train()

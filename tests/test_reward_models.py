@@ -181,7 +181,7 @@ def test_correlation_within_prompts_is_not_that_between_them(truth):
     assert abs(found.value - truth) < 4 * found.standard_error
     assert found.low < found.value < found.high
     pooled = table[["reward_a", "reward_b"]].corr().iloc[0, 1]
-    assert pooled > max(0.85, found.value + 0.15)
+    assert pooled > max(0.75, found.value + 0.15)
 
 
 def test_the_bootstrap_error_is_the_spread_over_fresh_samples():
@@ -212,13 +212,20 @@ def test_left_over_rewards_have_mean_zero_in_every_prompt_of_any_order():
 
 
 def test_every_pair_once_and_a_constant_reward_has_no_correlation():
-    table = made_up(0.3).assign(reward_c=0.5)
+    table = made_up(0.3).assign(reward_c=0.1)
     found = statistics.correlations(table, ["a", "b"], 10)
     assert [(c.first, c.second) for c in found] == [("a", "b")]
     assert statistics.rewards_in(table) == ("a", "b", "c")
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(RuntimeWarning)
-        assert np.isnan(statistics.correlation(table, "a", "c", 10).value)
+    constant = statistics.correlation(table, "a", "c", 10)
+    assert np.isnan([constant.value, constant.standard_error, constant.low]).all()
+
+
+def test_the_design_grid_starts_from_the_committed_pair():
+    table = report.recorded("selection_faithful_summary")
+    grid = statistics.design_grid(table)
+    committed = statistics.correlation(table, "faithful", "summary", seed=0)
+    assert grid["correlation"].iloc[0] == pytest.approx(committed.value, abs=1e-9)
+    assert len(grid) == 2 * len(statistics.GATES)
 
 
 def test_a_histogram_counts_every_answer():
@@ -313,7 +320,7 @@ def test_recorded_scores_are_those_of_the_definitions_now():
         assert (table["words"] == words).all()
     chat = report.recorded("gaming").query("game == 'harmless_humor'")
     assert tuple(chat["text"]) == tuple(t.text for t in gaming.CHAT)
-    with pytest.raises(InvalidInputError, match=r"name = wit: not recorded; recorded are gaming"):
+    with pytest.raises(InvalidInputError, match=r"name = wit: not recorded; recorded are .*gaming"):
         report.recorded("wit")
 
 

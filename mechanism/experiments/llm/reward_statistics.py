@@ -17,12 +17,16 @@ from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.experiments.llm.reward_models import TOPIC_FLOOR, TOPIC_WIDTH
 
 PREFIX = "reward_"
+CONSTANT = 1e-9  # in reward units: less than this is the rounding of a reward that is constant
 GATES = ((0.1, 0.03), (0.15, 0.05), (0.2, 0.05), (0.35, 0.08))
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation within prompts, in [-1, 1]; its bootstrap error and 95 % interval."""
+    """A correlation within prompts, in [-1, 1]; its bootstrap error and 95 % interval.
+
+    All NaN where one of the two rewards is constant within every prompt.
+    """
 
     first: str
     second: str
@@ -95,8 +99,8 @@ def _moments(table: pd.DataFrame, names: Sequence[str]) -> Floats:
 def _correlation(sums: Floats) -> Floats:
     """Correlation matrices (..., k, k) of sums of products; NaN where a reward does not vary."""
     scale = np.sqrt(np.diagonal(sums, axis1=-2, axis2=-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(sums / (scale[..., :, None] * scale[..., None, :]))
+    scale = np.where(scale > CONSTANT, scale, np.nan)
+    return np.asarray(sums / (scale[..., :, None] * scale[..., None, :]))
 
 
 def correlations(
@@ -142,6 +146,8 @@ def correlations(
 
 
 def _summary(first: str, second: str, value: float, drawn: Floats) -> Correlation:
+    if np.isnan(value):
+        return Correlation(first, second, *[float("nan")] * 4)
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Correlation(first, second, value, float(np.nanstd(drawn)), float(low), float(high))
 

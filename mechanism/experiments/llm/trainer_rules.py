@@ -43,27 +43,28 @@ class Rule:
 RULES = (
     Rule(
         "RLOO", "rloo",
-        "J itself: lam log(pi / pi0) of the whole text is part of the reward, so that the policy"
-        " gradient is that of J; at the optimum every advantage is 0, and so is the noise",
+        "J itself: lam log(pi / pi0) of the whole text is part of its reward, so that the expected"
+        " update is the gradient of J",
         "exact",
     ),
     Rule("RLOO, adapter", "rloo", "J, as far as the adapter can express it", "exact", adapter=True),
     Rule(
         "RLOO, 2 iterations", "rloo",
         "J, with a second step on the same texts, whose advantages are one step old and whose"
-        " ratio is clipped; at the optimum the advantages vanish all the same",
+        " ratio is clipped: lam keeps its meaning, half as many texts are drawn",
         "exact", {"num_iterations": 2},
     ),
     Rule(
         "RLOO, normalised", "rloo",
-        "J over the deviation of reward and divergence together, so lam keeps its meaning; but"
-        " advantages that vanish at the optimum are blown up to unit size, and so is their noise",
+        "J over the deviation of reward and divergence together: lam keeps its meaning, and Adam"
+        " undoes the scale",
         "exact", {"normalize_advantages": True},
     ),
     Rule(
         "GRPO, unscaled", "grpo",
-        "each token's KL is differentiated with its prefix held fixed: no token is charged for"
-        " the divergence of the tokens that it leads to",
+        "each token's KL is differentiated with its prefix held fixed, so no token is charged for"
+        " the divergence of the tokens that it leads to; and the baseline holds the text's own"
+        " reward, so that lam is worth lam n / (n - 1) with n texts a prompt",
         "gross", UNSCALED,
     ),
     Rule(
@@ -74,7 +75,7 @@ RULES = (
     ),
     Rule(
         "GRPO, mean over tokens", "grpo",
-        "the first of GRPO's, with each text weighted by 1 / its length",
+        "as unscaled, with each text weighted by 1 / its length",
         None, {"loss_type": "grpo", "scale_rewards": "none"},
     ),
     Rule(
@@ -86,7 +87,7 @@ RULES = (
     Rule(
         "GRPO, defaults", "grpo",
         "rewards are divided by their deviation among the texts of a prompt: sizes w and 10 w train"
-        " the same model, and lam is worth lam times a deviation that falls towards 0",
+        " the same model, and lam is worth lam times a deviation that shrinks as the model learns",
         "group",
     ),
 )  # fmt: skip

@@ -5,7 +5,9 @@ at the leaf. SW-Max chooses the next token by :math:`\pi(a|h) \propto \pi_0(a|h)
 \lambda)`, where Q is the *net* value of going on: expected reward less lam times the divergence
 still to come. A rule that differentiates each token's KL with its prefix held fixed has the same
 form with the *gross* value, the expected reward alone. So `tree_policy` plans both backwards from
-the leaves; dividing rewards by a deviation sigma is planning with lam sigma instead of lam.
+the leaves; dividing rewards by a deviation sigma is planning with lam sigma instead of lam, and
+a baseline that is the mean of all n texts of a request, the text itself included, shrinks the
+reward's gradient by 1 - 1/n: planning with lam n / (n - 1).
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ ITERATIONS = 500
 TARGETS = ("exact", "gross", "reverse", "batch", "group")
 
 
-def target(name: str, game: RLHFGame) -> Floats:
+def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
     """Return the policy (P, m) that a rule tends to, for a batch of `tiny.exact_game`.
 
     Parameters
@@ -31,11 +33,14 @@ def target(name: str, game: RLHFGame) -> Floats:
     name : str
         "exact": SW-Max. "gross": per-token KL, prefix fixed. "reverse": KL(pi0 || pi) instead.
         "batch", "group": "gross" with rewards divided by their deviation over the batch, or over
-        the completions of one request.
+        the completions of one request, as if there were very many of them.
     game : RLHFGame
         Batch shape (P,), outcomes in the order of `enumerate_completions`.
+    completions : int
+        Texts a request in a batch, whose mean is the baseline of all but "exact".
     """
-    scores, reference, lam = game.scores(), game.reference, float(game.divergence.lam)
+    reference, lam = game.reference, float(game.divergence.lam)
+    scores = game.scores() * (1 - 1 / completions)
     if name == "exact":
         return np.asarray(sw_max(game))
     if name == "gross":

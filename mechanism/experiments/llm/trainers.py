@@ -127,7 +127,7 @@ def outcome(rule: Rule, game: RLHFGame, policy: Floats) -> dict[str, Any]:
     """Return a line of the table: a trained policy and the rule's target, both against pi*."""
     line = asdict(compare(game, policy))
     if rule.target is not None:
-        aim = target(rule.target, game)
+        aim = target(rule.target, game, COMPLETIONS)
         line["target_gap"] = compare(game, aim).gap
         line["tv_to_target"] = float(TotalVariation(0.5).value(policy, aim).mean())
     return {"rule": rule.name, "lam": float(game.divergence.lam)} | line
@@ -160,8 +160,10 @@ def record(
         "batch": f"{len(tiny.REQUESTS)} requests x {COMPLETIONS} completions",
         "tiny": tiny.definition(),
         "hardware": records.hardware(settings_of(0)),
+        "trainings": len(table),
         "seconds": round(sum(seconds)),
-        "seconds_note": "of all trainings one after another, other work on the machine included",
+        "seconds_each": round(float(np.median(seconds)), 1),
+        "seconds_note": "wall clock, pauses and other work included; seconds_each is the median",
         "python": platform.python_version(),
         "packages": {package: version(package) for package in PACKAGES},
     }
