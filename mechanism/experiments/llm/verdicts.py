@@ -70,7 +70,7 @@ def _verdict(target: str, reward: str, z: float) -> str:
 def identical_groups(candidates: Candidates, sizes: Sequence[float]) -> Floats:
     """Return the payments when both groups hold the first reward, without divergences: all 0."""
     values = np.stack([candidates.values[0]] * 2)
-    return affine_maximizer_payments(CandidateGame(values, sizes))
+    return affine_maximizer_payments(CandidateGame(values, np.asarray(sizes, float)))
 
 
 def swap_error(candidates: Candidates, sizes: Sequence[float], lam: float) -> float:
