@@ -335,14 +335,38 @@ def test_summary_scores_can_be_recomputed_from_the_recorded_cosine():
         np.testing.assert_allclose(reward.rate(given), table[f"reward_{reward.name}"], atol=1e-4)
 
 
-def test_held_out_runs_are_read_or_absent_and_games_checked(tmp_path, monkeypatch):
+def test_held_out_runs_are_read_in_their_order_or_named(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "reward_models")
-    assert report.recorded_samples("harmless_humor") is None
-    (tmp_path / "small_harmless_humor").mkdir()
-    made_up(0.1).to_parquet(tmp_path / "small_harmless_humor" / "support.parquet")
-    pd.testing.assert_frame_equal(report.recorded_samples("harmless_humor"), made_up(0.1))
+    with pytest.raises(InvalidInputError, match="no recorded run.*--game harmless_humor --record"):
+        report.recorded_samples("harmless_humor")
+    for route, truth in (("_trained", 0.2), ("", 0.1)):
+        folder = tmp_path / f"small_harmless_humor{route}"
+        folder.mkdir()
+        made_up(truth).to_parquet(folder / "support.parquet")
+        pd.testing.assert_frame_equal(report.recorded_samples("harmless_humor"), made_up(truth))
     with pytest.raises(InvalidInputError, match="game = chess"):
         report.recorded_samples("chess")
+
+
+def test_recorded_features_belong_to_the_recorded_answers():
+    table = report.recorded_samples("faithful_summary")
+    given = report.recorded("held_out_faithful_summary")
+    assert (given[scoring.KEYS] == table[scoring.KEYS]).all(axis=None)
+    assert (given["words"] == [len(reward_models.WORD.findall(t)) for t in table["text"]]).all()
+    ratio = given["words"] / (reward_models.LONGEST_RATIO * given["source words"])
+    assert (table["reward_summary"] <= np.clip(1 - ratio, 0, 1) + 1e-6).all()
+    assert (table["reward_faithful"] ** 2 <= given["cosine"] + 1e-5).all()
+
+
+def test_features_of_other_sources_are_refused():
+    rewards = reward_models.load(["faithful", "summary"], WordEmbedding())
+    scores = reward_models.score_table(rewards, [SOURCE] * 3, TEXTS[:3])
+    table = pd.DataFrame({"candidate": "initial", "prompt": 0, "sample": range(3)}).join(scores)
+    table["text"] = TEXTS[:3]
+    given = scoring.held_out_features(table, [SOURCE], rewards)
+    assert list(given["words"]) == [3, 0, 4]
+    with pytest.raises(InvalidInputError, match="reward_faithful: scores differ"):
+        scoring.held_out_features(table, ["Elephants rarely forget their oldest friends."], rewards)
 
 
 def test_frames_of_the_page_are_complete():

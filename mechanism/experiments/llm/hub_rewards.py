@@ -70,7 +70,9 @@ class HubReward:
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         from transformers import AutoModelForSequenceClassification
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         model = AutoModelForSequenceClassification.from_pretrained(self.folder)
         if self.template.logit >= model.config.num_labels:
             rule = f"logit {self.template.logit} of a model with {model.config.num_labels}"
@@ -94,17 +96,10 @@ class RandomProjection(HubReward):
     standard normal from seed 0. It knows nothing of harm, humor or summaries.
     """
 
-    @cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        from transformers import AutoModel
-
-        model: Any = AutoModel.from_pretrained(self.folder)
-        return _prepared(self.folder, model, self.device)
-
     def score(self, contexts: Sequence[str], completions: Sequence[str]) -> Floats:  # noqa: D102
         def read(model: Any, inputs: Any) -> Any:
             mask = inputs["attention_mask"][..., None]
-            states = model(**inputs).last_hidden_state.float()
+            states = model.base_model(**inputs).last_hidden_state.float()
             return (states * mask).sum(1) / mask.sum(1)
 
         means = _in_batches(self, contexts, completions, read)
@@ -126,7 +121,7 @@ def load(settings: Settings, name: str) -> HubReward:
     device, batch = policies.device(settings), min(32, settings.sample_batch)
     if name == RANDOM:
         folder = folder_of(REWARD_IDS[settings.rewards[0]], settings.substitutes)
-        return RandomProjection(RANDOM, folder, Template("{completion}", None, 0), batch, device)
+        return RandomProjection(RANDOM, folder, Template("{bos}{completion}", None, 0), batch, device)
     folder = folder_of(REWARD_IDS[name], settings.substitutes)
     return HubReward(name, folder, TEMPLATES[name], batch, device)
 
@@ -177,7 +172,7 @@ def _filled(template: Template, tokenizer: Any, context: str, completion: str) -
     """Fill the template; a special token spelled out in a text must not act as one."""
     for special in tokenizer.all_special_tokens:
         context, completion = context.replace(special, ""), completion.replace(special, "")
-    values = {"context": context, "completion": completion, "bos": tokenizer.bos_token}
+    values = {"context": context, "completion": completion, "bos": tokenizer.bos_token or ""}
     parts = [template.first] if template.second is None else [template.first, template.second]
     return tuple(part.format(**values) for part in parts)
 

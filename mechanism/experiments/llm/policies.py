@@ -80,10 +80,11 @@ def load(folder: Path | str, settings: Settings) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    quiet: Any = logging.disable_progress_bar
+    quiet()
     dtype = getattr(torch, settings.dtype)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device(settings)).eval()
-    return model, load_tokenizer(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    return model.to(device(settings)).eval(), load_tokenizer(folder)
 
 
 def load_tokenizer(folder: Path | str) -> Any:

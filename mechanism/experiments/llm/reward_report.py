@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,20 +88,33 @@ def accuracy_frame() -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("reward")
 
 
-def recorded_samples(game: str) -> pd.DataFrame | None:
-    """Return the recorded answers of the initial model to held-out prompts, with their rewards.
-
-    None where the training-free run of `game` has not been recorded.
+def recorded_folder(game: str) -> Path:
+    """Return the folder of the recorded run of `game`: without training, else with it.
 
     Raises
     ------
     InvalidInputError
-        If there is no such game.
+        If there is no such game, or neither run is recorded.
     """
     if game not in REWARDS:
         raise InvalidInputError("game", game, f"must be one of {', '.join(REWARDS)}", "name one")
-    path = RESULTS.parent / f"small_{game}" / "support.parquet"
-    return pd.read_parquet(path) if path.exists() else None
+    folders = [RESULTS.parent / f"small_{game}{route}" for route in ("", "_trained")]
+    for folder in folders:
+        if (folder / "support.parquet").exists():
+            return folder
+    fix = f"run `mechanism llm run --preset small --game {game} --record`"
+    raise InvalidInputError("game", game, "no recorded run", fix)
+
+
+def recorded_samples(game: str) -> pd.DataFrame:
+    """Return the recorded answers of the initial model to held-out prompts, with their rewards.
+
+    Raises
+    ------
+    InvalidInputError
+        As `recorded_folder`.
+    """
+    return pd.read_parquet(recorded_folder(game) / "support.parquet")
 
 
 def recorded(name: str) -> pd.DataFrame:
@@ -170,6 +184,10 @@ def write() -> None:
     start, rewards = time.monotonic(), load(NAMES)
     samples = scoring.selection_samples()
     tables = {f"selection_{g}": scoring.score_selection(t, rewards) for g, t in samples.items()}
+    summary = "faithful_summary"
+    prompts = scoring.run_prompts(recorded_folder(summary))
+    given = scoring.held_out_features(recorded_samples(summary), prompts, rewards)
+    tables[f"held_out_{summary}"] = given
     tables["gaming"] = scoring.score_tricks(rewards)
     tables["nonsense"] = scoring.searches(rewards)
     tables["timings"] = scoring.timings(rewards, pd.concat(samples.values(), ignore_index=True))

