@@ -121,7 +121,9 @@ def load(settings: Settings, name: str) -> HubReward:
     device, batch = policies.device(settings), min(32, settings.sample_batch)
     if name == RANDOM:
         folder = folder_of(REWARD_IDS[settings.rewards[0]], settings.substitutes)
-        return RandomProjection(RANDOM, folder, Template("{bos}{completion}", None, 0), batch, device)
+        return RandomProjection(
+            RANDOM, folder, Template("{bos}{completion}", None, 0), batch, device
+        )
     folder = folder_of(REWARD_IDS[name], settings.substitutes)
     return HubReward(name, folder, TEMPLATES[name], batch, device)
 
