@@ -6,11 +6,10 @@ export OMP_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-trainers test test-slow lint pytest notebooks bench \
-  mutants linkcheck lock clean distclean
+.PHONY: help setup setup-llm book llm llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck lock clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv with every pinned package (both commands do it by themselves)
 	@$(PYTHON) tools/environment.py
