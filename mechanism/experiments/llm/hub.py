@@ -39,6 +39,8 @@ class Source:
         Branch; the default one if None.
     gated : bool
         Whether a licence must be accepted on the hub's site first.
+    excluded : str, optional
+        Pattern of files that nobody needs: second copies of the weights.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Source:
     parameters: int = 0
     revision: str | None = None
     gated: bool = False
+    excluded: str | None = None
 
     @property
     def command(self) -> str:
@@ -55,6 +58,8 @@ class Source:
         if self.kind == "dataset":
             parts.append("--repo-type dataset")
             parts += [f"--include '{pattern}'" for pattern in self.files]
+        if self.excluded:
+            parts.append(f"--exclude '{self.excluded}'")
         if self.revision:
             parts.append(f"--revision {self.revision}")
         return " ".join(parts)
@@ -63,7 +68,7 @@ class Source:
 SOURCES = {
     source.id: source
     for source in (
-        Source(LLAMA, parameters=6_738_415_616, gated=True),
+        Source(LLAMA, parameters=6_738_415_616, gated=True, excluded="*.bin"),
         Source("Anthropic/hh-rlhf", "dataset", ("*/train.jsonl*", "*/test.jsonl*")),
         # the main branch is a loading script, which datasets no longer runs; this one has its data
         Source(
