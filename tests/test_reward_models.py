@@ -337,7 +337,7 @@ def test_summary_scores_can_be_recomputed_from_the_recorded_cosine():
 
 def test_held_out_runs_are_read_in_their_order_or_named(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "reward_models")
-    with pytest.raises(InvalidInputError, match="no recorded run.*--game harmless_humor --record"):
+    with pytest.raises(InvalidInputError, match=r"no recorded run.*--game harmless_humor --record"):
         report.recorded_samples("harmless_humor")
     for route, truth in (("_trained", 0.2), ("", 0.1)):
         folder = tmp_path / f"small_harmless_humor{route}"

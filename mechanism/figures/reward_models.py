@@ -22,7 +22,7 @@ def plot_distributions(tables: dict[str, pd.DataFrame], pairs: dict[str, Sequenc
     pairs : dict
         Panel title to the names of its rewards: group 1's, group 2's, then controls.
     """
-    figure, grid = plt.subplots(1, len(tables), figsize=(9.0, 3.4), sharey=True, squeeze=False)
+    figure, grid = plt.subplots(1, len(tables), figsize=(9.0, 3.4), squeeze=False)
     for axes, (title, table) in zip(grid[0], tables.items(), strict=True):
         for k, name in enumerate(pairs[title]):
             edges, shares = histogram(table, name)
