@@ -57,7 +57,7 @@ class Recorded:
         return (
             f"{self.settings.preset} {self.settings.game}, {made} on {p['date']}, "
             f"seed {self.settings.seed}, {p['hardware']}, {p['seconds'] / 60:.0f} minutes "
-            f"of work, `{p['command']}`"
+            f"by the clock, `{p['command']}`"
         )
 
 
@@ -96,6 +96,7 @@ def provenance(run: Run, command: str) -> dict[str, Any]:
         "settings": run.settings.model_dump(mode="json"),
         "hardware": hardware(run.settings),
         "seconds": round(run.seconds),
+        "seconds_note": "wall clock; pauses and other work on the machine are included",
         "stages": {stage.id: stage.seconds for stage in run.stages},
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
