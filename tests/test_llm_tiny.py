@@ -276,13 +276,14 @@ def test_rloo_moves_towards_the_optimum_from_the_right_reference(loaded, tmp_pat
     from mechanism.experiments.llm import trainers
 
     _, tokenizer, folder = loaded
-    game = replace(trainers.exact_game(folder, 0), divergence=KL(0.1))
-    trainer = trainers.make_trainer(RULES[0], folder, 0.1, 0, 30, tmp_path)
+    game = trainers.exact_game(folder, 0)
+    training = trainers.Training(RULES[0], 0.1, 0, steps=30)
+    trainer = trainers.make_trainer(training, folder, tmp_path)
     assert trainer.beta == 0.1
     first = np.exp(tiny.exact_log_probs(trainer.ref_model, tokenizer, tiny.REQUESTS))
     np.testing.assert_allclose(first, game.reference, atol=1e-6)
     trainer.train()
     policy = np.exp(tiny.exact_log_probs(trainer.model.eval(), tokenizer, tiny.REQUESTS))
-    line = trainers.outcome(RULES[0], game, policy)
+    line = trainers.outcome(training, game, policy)
     assert 0 < line["gap"] < 0.5 * (line["optimum"] - line["initial"])
     assert line["tv_to_target"] == pytest.approx(line["tv_to_optimum"])

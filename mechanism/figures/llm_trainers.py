@@ -24,8 +24,10 @@ def plot_trainers(outcomes: pd.DataFrame) -> Figure:
     Parameters
     ----------
     outcomes : DataFrame
-        As `trainers.recorded` gives it. Points are seeds, lines their geometric means.
+        As `trainers.recorded` gives it; the longer trainings are left out. Points are seeds,
+        lines their geometric means.
     """
+    outcomes = outcomes[outcomes["steps"] == outcomes["steps"].min()]
     figure, grid = plt.subplots(1, 3, figsize=(11.5, 4.6))
     panels = {
         "gap": "J* − J, reward units",

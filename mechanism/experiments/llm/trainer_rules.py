@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
+LAMBDAS = (0.05, 0.1, 0.3, 1.0)
+SEEDS = (0, 1)
+LONG = ("RLOO", "GRPO, unscaled", "GRPO, unscaled, no ratio")  # whose errors noise could hide
 UNSCALED: dict[str, Any] = {"loss_type": "dr_grpo", "scale_rewards": "none"}
 
 
@@ -91,3 +95,27 @@ RULES = (
         "group",
     ),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: by which rule, at which lambda, from which seed, and how much of it.
+
+    `completions` are drawn for every request in each of `steps` batches.
+    """
+
+    rule: Rule
+    lam: float
+    seed: int
+    steps: int = 300
+    completions: int = 16
+
+
+def plan() -> tuple[Training, ...]:
+    """List all trainings: every rule, then some with 16 times the texts, where noise is small."""
+    short = product(SEEDS, LAMBDAS, RULES)
+    long = [rule for rule in RULES if rule.name in LONG]
+    return (
+        *(Training(rule, lam, seed) for seed, lam, rule in short),
+        *(Training(rule, min(LAMBDAS), 0, 600, 128) for rule in long),
+    )

@@ -25,16 +25,12 @@ from mechanism.experiments.llm import pipeline, policies, tiny
 from mechanism.experiments.llm import record as records
 from mechanism.experiments.llm.config import REWARDS, Settings, preset
 from mechanism.experiments.llm.stages import Stage, Store
-from mechanism.experiments.llm.trainer_rules import RULES, Rule
+from mechanism.experiments.llm.trainer_rules import SEEDS, Training, plan
 from mechanism.experiments.llm.trainer_targets import compare, target
 
 RESULTS = records.RECORDED / "trainers"
 STAGES = records.LOCAL / "trainers"
-LAMBDAS = (0.05, 0.1, 0.3, 1.0)
-SEEDS = (0, 1)
 SIZES = (0.3, 0.7)  # (3, 7) members, times the constant 0.1
-STEPS = 300
-COMPLETIONS = 16  # of every request, in every batch
 PACKAGES = ("mechanism", "numpy", "torch", "transformers", "trl", "peft", "accelerate")
 
 
@@ -43,22 +39,22 @@ def settings_of(seed: int) -> Settings:
     return preset("tiny", seed=seed, device="cpu")
 
 
-def fit(rule: Rule, initial: Path, lam: float, seed: int, steps: int, folder: Path) -> Floats:
+def fit(training: Training, initial: Path, folder: Path) -> Floats:
     """Train the model in `initial` by TRL; return its policy over all completions, (P, m).
 
     The groups' rewards are TRL's reward functions, and their sizes its reward weights.
     """
     from transformers import set_seed
 
-    set_seed(seed)
-    trainer = make_trainer(rule, initial, lam, seed, steps, folder)
+    set_seed(training.seed)
+    trainer = make_trainer(training, initial, folder)
     trainer.train()
     tokenizer = policies.load_tokenizer(initial)
     return np.exp(tiny.exact_log_probs(trainer.model.eval(), tokenizer, tiny.REQUESTS))
 
 
-def make_trainer(rule: Rule, initial: Path, lam: float, seed: int, steps: int, folder: Path) -> Any:
-    """Return the TRL trainer of a rule, ready to train; `folder` is scratch space."""
+def make_trainer(training: Training, initial: Path, folder: Path) -> Any:
+    """Return the TRL trainer, ready to train; `folder` is scratch space."""
     from datasets import Dataset
     from peft import LoraConfig
     from transformers.trainer_callback import PrinterCallback
@@ -66,11 +62,13 @@ def make_trainer(rule: Rule, initial: Path, lam: float, seed: int, steps: int, f
 
     from mechanism.experiments.llm.train import reward_function
 
+    rule, seed, completions = training.rule, training.seed, training.completions
     config: Any = {"rloo": RLOOConfig, "grpo": GRPOConfig}[rule.trainer]
     trainer_class: Any = {"rloo": RLOOTrainer, "grpo": GRPOTrainer}[rule.trainer]
     arguments = config(
-        output_dir=str(folder), beta=lam, max_steps=steps, reward_weights=list(SIZES),
-        per_device_train_batch_size=COMPLETIONS * len(tiny.REQUESTS), num_generations=COMPLETIONS,
+        output_dir=str(folder), beta=training.lam, max_steps=training.steps,
+        reward_weights=list(SIZES), num_generations=completions,
+        per_device_train_batch_size=completions * len(tiny.REQUESTS),
         max_completion_length=tiny.MAX_NEW_TOKENS, temperature=1.0, seed=seed, data_seed=seed,
         learning_rate=rule.learning_rate, lr_scheduler_type="linear", use_cpu=True, bf16=False,
         disable_dropout=True, gradient_checkpointing=False, dataloader_pin_memory=False,
@@ -100,20 +98,21 @@ def _rewards() -> tuple[str, str]:
     return REWARDS["harmless_humor"]
 
 
-def trained(rule: Rule, store: Store, initial: Stage, lam: float, seed: int, steps: int) -> Stage:
+def trained(training: Training, store: Store, initial: Stage) -> Stage:
     """Train, or find the training again: a stage that holds `policy.npy`, (P, m)."""
-    made_from = asdict(rule) | {
-        "lam": lam, "seed": seed, "steps": steps, "completions": COMPLETIONS, "sizes": SIZES,
-        "learning_rate": rule.learning_rate, "tiny": tiny.definition(), "trl": version("trl"),
+    rule = training.rule
+    made_from = {
+        "trainer": rule.trainer, "options": dict(rule.options), "adapter": rule.adapter,
+        "learning_rate": rule.learning_rate, "lam": training.lam, "seed": training.seed,
+        "steps": training.steps, "completions": training.completions, "sizes": SIZES,
+        "tiny": tiny.definition(), "trl": version("trl"),
     }  # fmt: skip
-    for words in ("name", "effect", "target"):
-        del made_from[words]
 
     def build(folder: Path) -> None:
-        policy = fit(rule, initial.path, lam, seed, steps, folder / "scratch")
-        np.save(folder / "policy.npy", policy)
+        np.save(folder / "policy.npy", fit(training, initial.path, folder / "scratch"))
 
-    return store.run(f"{rule.trainer}-{lam:g}-{seed}", made_from, [initial], build)
+    name = f"{rule.trainer}-{training.lam:g}-{training.seed}"
+    return store.run(name, made_from, [initial], build)
 
 
 def exact_game(initial: Path, seed: int) -> RLHFGame:
@@ -123,27 +122,28 @@ def exact_game(initial: Path, seed: int) -> RLHFGame:
     return tiny.exact_game(model, tokenizer, tiny.REQUESTS, rewards, SIZES, 1.0)
 
 
-def outcome(rule: Rule, game: RLHFGame, policy: Floats) -> dict[str, Any]:
-    """Return a line of the table: a trained policy and the rule's target, both against pi*."""
-    line = asdict(compare(game, policy))
-    if rule.target is not None:
-        aim = target(rule.target, game, COMPLETIONS)
+def outcome(training: Training, game: RLHFGame, policy: Floats) -> dict[str, Any]:
+    """Return a line of the table: a trained policy and the rule's target, both against pi*.
+
+    `game` is `exact_game` with any lam.
+    """
+    game = replace(game, divergence=KL(training.lam))
+    line = asdict(training) | {"rule": training.rule.name} | asdict(compare(game, policy))
+    if training.rule.target is not None:
+        aim = target(training.rule.target, game, training.completions)
         line["target_gap"] = compare(game, aim).gap
         line["tv_to_target"] = float(TotalVariation(0.5).value(policy, aim).mean())
-    return {"rule": rule.name, "lam": float(game.divergence.lam)} | line
+    return line
 
 
-def outcomes(store: Store, steps: int = STEPS) -> Iterator[tuple[dict[str, Any], float]]:
-    """Yield a line of the table and its seconds, for every seed, lambda and rule in turn."""
-    for seed in SEEDS:
-        initial = pipeline.initial_model(settings_of(seed), store)
-        game = exact_game(initial.path, seed)
-        for lam in LAMBDAS:
-            played = replace(game, divergence=KL(lam))
-            for rule in RULES:
-                stage = trained(rule, store, initial, lam, seed, steps)
-                line = outcome(rule, played, np.load(stage.path / "policy.npy"))
-                yield line | {"seed": seed, "steps": steps}, stage.seconds
+def outcomes(store: Store) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield a line of the table and its seconds for every training of the plan."""
+    initial = {seed: pipeline.initial_model(settings_of(seed), store) for seed in SEEDS}
+    games = {seed: exact_game(stage.path, seed) for seed, stage in initial.items()}
+    for training in plan():
+        stage = trained(training, store, initial[training.seed])
+        policy = np.load(stage.path / "policy.npy")
+        yield outcome(training, games[training.seed], policy), stage.seconds
 
 
 def record(
@@ -156,8 +156,7 @@ def record(
         "command": "python -m mechanism.experiments.llm.trainers",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "seeds": list(SEEDS),
-        "steps": STEPS,
-        "batch": f"{len(tiny.REQUESTS)} requests x {COMPLETIONS} completions",
+        "batch": f"{len(tiny.REQUESTS)} requests, times `completions`",
         "tiny": tiny.definition(),
         "hardware": records.hardware(settings_of(0)),
         "trainings": len(table),
@@ -176,7 +175,7 @@ def record(
 
 
 def recorded(path: Path = RESULTS) -> pd.DataFrame:
-    """Return the recorded comparison: a row a seed, lambda and rule.
+    """Return the recorded comparison: a row a training of `plan`.
 
     Columns are those of `trainer_targets.Comparison`; `target_gap` is the gap of what the rule
     tends to, and `tv_to_target` the total variation distance at which training ended from that.
