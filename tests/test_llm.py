@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import jupytext
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.experiments.llm import candidates, exact, record, sample, soups, verdicts
 from mechanism.experiments.llm.config import (
     PRESETS,
+    Settings,
     from_parameters,
     notebook_settings,
     preset,
@@ -56,6 +58,15 @@ def test_a_notebook_refuses_a_parameter_that_nobody_reads():
     ]
     with pytest.raises(InvalidInputError, match="lambda_ = 3"):
         notebook_settings(names | {"lambda_": 3})
+
+
+def test_the_chapter_names_only_known_parameters():
+    cells = jupytext.read(llm_chapter.CHAPTER).cells
+    cell = next(c for c in cells if "parameters" in c.metadata.get("tags", []))
+    names: dict = {}
+    exec(cell.source, names)
+    given = {name for name in names if not name.startswith("_")}
+    assert given - {"run"} <= set(Settings.model_fields)
 
 
 def test_make_llm_checks_before_it_runs(tmp_path):
@@ -333,3 +344,12 @@ def test_log_probs_do_not_depend_on_the_batch(parts):
     texts = tiny.enumerate_completions().texts
     exactly = [table[c.prompt, texts.index(c.text)] for c in drawn]
     assert np.allclose(together, exactly, atol=1e-5)
+
+
+# The chapter
+
+
+def test_the_chapter_runs_tiny_through_papermill(tmp_path):
+    done = llm_chapter.execute({"preset": "tiny"}, tmp_path)
+    cells = [c for c in jupytext.read(done).cells if c.cell_type == "code"]
+    assert all(c.execution_count for c in cells if c.source.strip())

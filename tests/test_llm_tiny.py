@@ -6,8 +6,11 @@ What needs torch is skipped where it is missing; targets and rewards are tested 
 import os
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from mechanism import KL, ReverseKL, RLHFGame, sw_max
@@ -16,8 +19,10 @@ from mechanism.experiments.llm import tiny, trainer_targets
 from mechanism.experiments.llm.config import preset
 from mechanism.experiments.llm.trainer_rules import RULES
 from mechanism.experiments.llm.trainer_targets import compare, target, tree_policy
+from mechanism.figures.llm_trainers import plot_trainers
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+RECORDED = Path(__file__).parents[1] / "results" / "llm" / "trainers" / "outcomes.csv"
 SIZES = (0.3, 0.7)
 NAMES = ("harmless", "humor", "faithful", "summary", "random")
 
@@ -196,6 +201,31 @@ def test_rules_name_known_targets_and_say_what_they_do(game):
     assert all(rule.effect for rule in RULES)
     with pytest.raises(InvalidInputError, match="no such target"):
         target("best", game)
+
+
+def test_the_recorded_comparison_is_whole_and_consistent():
+    """Every training is there, gap = lam KL(pi || pi*), and lambda's order is kept by RLOO."""
+    from mechanism.experiments.llm.trainer_rules import plan
+
+    table = pd.read_csv(RECORDED)
+    done = set(table[["rule", "lam", "seed", "steps"]].itertuples(index=False, name=None))
+    assert done == {(t.rule.name, t.lam, t.seed, t.steps) for t in plan()}
+    np.testing.assert_allclose(table["gap"], table["lam"] * table["kl_to_optimum"], rtol=1e-4)
+    assert (table["gap"] > 0).all()
+    rloo = table[table["rule"] == "RLOO"]
+    np.testing.assert_allclose(rloo["effective_lam"], rloo["lam"], rtol=0.1)
+    defaults = table[table["rule"] == "GRPO, defaults"]
+    assert (defaults["effective_lam"] < 0.2 * defaults["lam"]).all()
+    long = table[table["steps"] == table["steps"].max()]
+    assert (long["tv_to_target"] <= 0.5 * long["tv_to_optimum"]).sum() == len(long) - 1  # all GRPO
+
+
+def test_the_figure_draws_every_rule_against_lambda():
+    figure = plot_trainers(pd.read_csv(RECORDED))
+    for axes in figure.axes:
+        assert len(axes.lines) == 2 * len(RULES) + 1
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+    plt.close(figure)
 
 
 def test_probabilities_sum_to_one_and_agree_with_a_slow_loop(loaded):

@@ -160,6 +160,25 @@ def print_summary(samples: Any, title: str) -> None:
     Console().print(table)
 
 
+@app.command("dry-run")
+def dry_run(
+    preset: Preset = "paper",
+    game: GameName = None,
+    train: Train = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Print the whole plan of a run: settings, memory, FLOPs, commands. Needs no network."""
+    from mechanism.experiments.llm import plan
+
+    plans = [plan.plan(settings) for settings in settings_of(preset, game, train, changes)]
+    if as_json:
+        typer.echo(json.dumps([each.as_dict() for each in plans]))
+    else:
+        for each in plans:
+            plan.show(each)
+
+
 @app.command()
 def clean(
     everything: Annotated[

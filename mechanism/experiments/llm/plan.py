@@ -176,7 +176,8 @@ def _row(scale: str, name: str, value: Any, usual: Any, listed: Any) -> Row:
     paper = _value(listed["paper"])
     changed = f"changed from the preset's {usual}" if value != usual else ""
     if paper is None:
-        return Row(name, value, None, "not stated", changed or listed["note"], "")
+        reason = changed or (listed["note"] if scale == "paper" else SCALES[scale])
+        return Row(name, value, None, "not stated", reason, "")
     if value == paper:
         return Row(name, value, paper, "same", changed, listed["source"])
     reason = changed or (SCALES[scale] if scale != "paper" else listed["note"])

@@ -1,9 +1,13 @@
 """A plan as tables for people."""
 
+from itertools import groupby
+
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from mechanism.experiments.llm.plan import Plan, Row
+from mechanism.experiments.llm.stage_costs import StageCost
 
 COLOURS = {"same": "green", "differs": "yellow", "not stated": "dim"}
 
@@ -51,16 +55,32 @@ def stages_table(plan: Plan) -> Table:
     )
     table = Table(title=title, title_justify="left")
     table.add_column("stage", no_wrap=True)
-    for name in ("tokens", "PFLOP", "peak GB", "hours", "leaves GB"):
-        table.add_column(name, justify="right")
-    table.add_column("of which GB")
-    for stage in plan.stages:
-        parts = ", ".join(f"{name} {size / 1e9:.3g}" for name, size in stage.memory if size)
-        table.add_row(
-            stage.name, f"{stage.tokens:,}", f"{stage.flops / 1e15:,.3g}",
-            f"{stage.peak / 1e9:.3g}", f"{stage.hours:.3g}", f"{stage.disk / 1e9:.3g}", parts,
-        )  # fmt: skip
+    for name in ("tokens", "FLOPs", "peak", "time", "leaves"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("memory for")
+    for figures, alike in groupby(plan.stages, _figures):
+        names = [stage.name for stage in alike]
+        name = names[0] if len(names) == 1 else f"{names[0]} to {names[-1].split()[-1]}, each"
+        table.add_row(name, *figures)
     return table
+
+
+def _figures(stage: StageCost) -> tuple[str, ...]:
+    """Return what the table says of a stage; neighbours that agree share a line."""
+    parts = ", ".join(f"{name} {decimal(size)}" for name, size in stage.memory if size)
+    return (
+        f"{stage.tokens:,}", f"{stage.flops:.1e}", decimal(stage.peak), _time(stage.hours),
+        decimal(stage.disk), parts,
+    )  # fmt: skip
+
+
+def _time(hours: float) -> str:
+    """Return hours in a unit that fits.
+
+    >>> _time(2.5), _time(0.01), _time(1e-5)
+    ('2.5 h', '36 s', '0.036 s')
+    """
+    return f"{hours:.2g} h" if hours >= 0.1 else f"{3600 * hours:.2g} s"
 
 
 def totals_table(plan: Plan) -> Table:
@@ -70,7 +90,7 @@ def totals_table(plan: Plan) -> Table:
     table = Table(show_header=False)
     table.add_row("parameters of the initial model", f"{plan.parameters:,}")
     table.add_row("parameters of an adapter", f"{plan.trained:,}")
-    table.add_row("accelerator hours", f"{plan.hours:.3g}")
-    table.add_row("peak memory", f"{plan.peak / 1e9:.3g} GB; {fits} {a.memory / 1e9:.0f} GB")
-    table.add_row("disk, data sets not counted", f"{plan.disk / 1e9:.3g} GB")
+    table.add_row("accelerator time, all stages", _time(plan.hours))
+    table.add_row("peak memory", f"{decimal(plan.peak)}; {fits} {a.name}")
+    table.add_row("disk, data sets not counted", decimal(plan.disk))
     return table
