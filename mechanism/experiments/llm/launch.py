@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from mechanism.experiments.llm.stages import DONE, Stage, Store, stage_key
 
 COLLECTIVE = ("sft", "train-")  # stages in which every process takes part
 POLL = 0.5  # seconds
+Folder = Annotated[Path | None, typer.Option(help="Where stages lie; those of runs by default.")]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def main(
     preset: Preset = "paper",
     game: GameName = None,
     changes: Changes = None,
-    folder: Path | None = typer.Option(None, help="Where stages lie; by default those of a run."),
+    folder: Folder = None,
 ) -> None:
     """Train and evaluate with every process that `accelerate launch` started."""
     from accelerate import PartialState
