@@ -28,11 +28,13 @@ def tokenizer():
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
     names = ["<pad>", "<s>", "</s>", "<unk>", *WORDS]
     inner = Tokenizer(WordLevel({word: k for k, word in enumerate(names)}, unk_token="<unk>"))
     inner.pre_tokenizer = Whitespace()
+    inner.post_processor = TemplateProcessing("$A </s>", "$A </s> $B </s>", [("</s>", 2)])
     return PreTrainedTokenizerFast(
         tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
         unk_token="<unk>", padding_side="left",

@@ -53,8 +53,9 @@ def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
     values = typed(settings, parameters) | {"run": True}
     try:
         papermill.execute_notebook(
-            prepared, done, parameters=values, kernel_name="python3", cwd=str(CHAPTER.parent)
-        )
+            prepared, done, parameters=values, kernel_name="python3", language="python",
+            cwd=str(CHAPTER.parent),
+        )  # fmt: skip
     finally:
         prepared.unlink()
     return done

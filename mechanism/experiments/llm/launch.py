@@ -16,7 +16,7 @@ import typer
 from mechanism.experiments.llm import pipeline, soups
 from mechanism.experiments.llm.command import Changes, GameName, Preset, settings_of
 from mechanism.experiments.llm.config import Settings
-from mechanism.experiments.llm.stages import DONE, Stage, Store, stage_key
+from mechanism.experiments.llm.stages import DONE, Stage, Store, beside, stage_key
 
 COLLECTIVE = ("sft", "train-")  # stages in which every process takes part
 POLL = 0.5  # seconds
@@ -65,7 +65,7 @@ class SharedStore(Store):
         if self.rank == 0 and not done:
             return super().run(name, settings, inputs, together, resumable)
         if not done:
-            together(path.with_suffix(".part"))
+            together(beside(path, ".part"))
             while not (path / DONE).exists():
                 time.sleep(POLL)
         return super().run(name, settings, inputs, build, resumable)

@@ -42,7 +42,7 @@ def stage_key(settings: Mapping[str, Any], inputs: Sequence[Stage]) -> str:
     """Return 12 hexadecimal digits of SHA-256 over settings and input keys.
 
     >>> stage_key({"seed": 0}, [])
-    '13c9f619f3ef'
+    '1395c9b87e8a'
     """
     made_from = {"settings": dict(settings), "inputs": [stage.id for stage in inputs]}
     text = json.dumps(made_from, sort_keys=True)
@@ -68,7 +68,7 @@ class Store:
         key = stage_key(settings, inputs)
         path = self.root / f"{name}-{key}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
+        with FileLock(beside(path, ".lock")):
             if not (path / DONE).exists():
                 self._build(path, name, settings, inputs, build, resumable)
             else:
@@ -85,7 +85,7 @@ class Store:
         build: Callable[[Path], None],
         resumable: bool,
     ) -> None:
-        part = path.with_suffix(".part")
+        part = beside(path, ".part")
         if part.exists() and not resumable:
             shutil.rmtree(part)
         part.mkdir(exist_ok=True)
@@ -100,6 +100,15 @@ class Store:
         }
         (part / DONE).write_text(json.dumps(done, indent=1))
         part.replace(path)
+
+
+def beside(path: Path, ending: str) -> Path:
+    """Return the path with an ending added; names of stages have dots of their own.
+
+    >>> beside(Path("soup-0.30-1f"), ".part").name
+    'soup-0.30-1f.part'
+    """
+    return path.with_name(path.name + ending)
 
 
 CLOCK = "seconds.json"

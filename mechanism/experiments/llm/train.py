@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mechanism.experiments.llm import policies
 from mechanism.experiments.llm.config import Settings
 from mechanism.experiments.llm.stages import CLOCK, spent
@@ -79,7 +81,8 @@ def make_trainer(
         r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
         target_modules="all-linear", task_type="CAUSAL_LM",
     )  # fmt: skip
-    data = Dataset.from_list([{"prompt": text, "context": context} for text, context in prompts])
+    rows = [prompts[k] for k in prompt_order(settings, len(prompts))]
+    data = Dataset.from_list([{"prompt": text, "context": context} for text, context in rows])
     on_cpu = policies.device(settings) == "cpu"
     arguments = config(
         output_dir=str(folder), beta=settings.lam, num_iterations=1, max_steps=settings.steps,
@@ -87,7 +90,7 @@ def make_trainer(
         gradient_accumulation_steps=settings.accumulation, num_generations=settings.completions,
         max_completion_length=settings.max_new_tokens, temperature=settings.temperature,
         learning_rate=settings.learning_rate, lr_scheduler_type="constant", warmup_steps=0,
-        seed=settings.seed, data_seed=settings.seed, use_cpu=on_cpu, bf16=False, fp16=False,
+        seed=settings.seed, data_seed=settings.seed, shuffle_dataset=False, use_cpu=on_cpu, bf16=False, fp16=False,
         disable_dropout=settings.lora_dropout == 0, gradient_checkpointing=not on_cpu,
         save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
         logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
@@ -99,6 +102,21 @@ def make_trainer(
     for callback in (PrinterCallback, ProgressCallback):  # a line of forty figures a step
         made.remove_callback(callback)
     return made
+
+
+ORDER = 2  # counts the changes of `prompt_order`: adapters trained in another are not reused
+
+
+def prompt_order(settings: Settings, prompts: int) -> list[int]:
+    """Return which prompt every row of the whole training has: shuffled passes over all of them.
+
+    Laid out in advance, since a trainer that shuffles at each pass goes on in another order after
+    it was interrupted.
+    """
+    wanted = settings.steps * settings.batch_prompts * settings.accumulation
+    random = np.random.default_rng(settings.seed)
+    passes = [random.permutation(prompts) for _ in range(-(-wanted // prompts))]
+    return np.concatenate(passes)[:wanted].tolist()
 
 
 def reward_function(reward: Any) -> Callable[..., list[float]]:
