@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from rich import box
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -17,6 +18,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
     console = console or Console()
     for table in (settings_table(plan), stages_table(plan), totals_table(plan)):
         console.print(table)
+    console.print("RiC: github.com/YangRui2015/RiC, which the paper's setup comes from", style="dim")
     for heading, lines in plan.commands:
         console.print(f"[bold]{heading}[/bold]")
         for line in lines:
@@ -27,7 +29,8 @@ def settings_table(plan: Plan) -> Table:
     """Every setting beside the paper's."""
     s = plan.settings
     table = Table(title=f"{s.preset} {s.game}: settings beside the paper's", title_justify="left")
-    for name in ("setting", "value", "paper", "", "reason, source"):
+    table.add_column("setting", no_wrap=True)
+    for name in ("value", "paper", "", "reason, source"):
         table.add_column(name, overflow="fold")
     for row in plan.rows:
         colour = COLOURS[row.verdict]
@@ -53,8 +56,8 @@ def stages_table(plan: Plan) -> Table:
         f"stages on one {a.name}, at {a.utilisation:.0%} of {a.peak / 1e12:.0f} TFLOP/s and, token "
         f"by token, {a.reading:.0%} of {a.bandwidth / 1e12:.1f} TB/s; upper bounds"
     )
-    table = Table(title=title, title_justify="left")
-    table.add_column("stage", no_wrap=True)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("stage")
     for name in ("tokens", "FLOPs", "peak", "time", "leaves"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("memory for")
@@ -69,7 +72,7 @@ def _figures(stage: StageCost) -> tuple[str, ...]:
     """Return what the table says of a stage; neighbours that agree share a line."""
     parts = ", ".join(f"{name} {decimal(size)}" for name, size in stage.memory if size)
     return (
-        f"{stage.tokens:,}", f"{stage.flops:.1e}", decimal(stage.peak), _time(stage.hours),
+        f"{stage.tokens / 1e6:.3g} M", f"{stage.flops:.1e}", decimal(stage.peak), _time(stage.hours),
         decimal(stage.disk), parts,
     )  # fmt: skip
 
@@ -80,7 +83,7 @@ def _time(hours: float) -> str:
     >>> _time(2.5), _time(0.01), _time(1e-5)
     ('2.5 h', '36 s', '0.036 s')
     """
-    return f"{hours:.2g} h" if hours >= 0.1 else f"{3600 * hours:.2g} s"
+    return f"{hours:.2g} h" if hours >= 0.1 else f"{3600 * hours:.3g} s"
 
 
 def totals_table(plan: Plan) -> Table:
