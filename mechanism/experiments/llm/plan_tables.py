@@ -18,7 +18,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
     console = console or Console()
     for table in (settings_table(plan), stages_table(plan), totals_table(plan)):
         console.print(table)
-    console.print("RiC: github.com/YangRui2015/RiC, which the paper's setup comes from", style="dim")
+    console.print("RiC: github.com/YangRui2015/RiC, on which the paper's setup rests", style="dim")
     for heading, lines in plan.commands:
         console.print(f"[bold]{heading}[/bold]")
         for line in lines:
@@ -72,8 +72,8 @@ def _figures(stage: StageCost) -> tuple[str, ...]:
     """Return what the table says of a stage; neighbours that agree share a line."""
     parts = ", ".join(f"{name} {decimal(size)}" for name, size in stage.memory if size)
     return (
-        f"{stage.tokens / 1e6:.3g} M", f"{stage.flops:.1e}", decimal(stage.peak), _time(stage.hours),
-        decimal(stage.disk), parts,
+        f"{stage.tokens / 1e6:.3g} M", f"{stage.flops:.1e}", decimal(stage.peak),
+        _time(stage.hours), decimal(stage.disk), parts,
     )  # fmt: skip
 
 
