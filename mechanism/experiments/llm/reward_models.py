@@ -14,6 +14,7 @@ neither funny nor a summary, and would otherwise be the most harmless of answers
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,7 +100,7 @@ def features(
 
 
 @dataclass(frozen=True, eq=False)
-class RewardModel:
+class RewardModel(ABC):
     """A reward that can score texts; subclasses say how.
 
     Attributes
@@ -114,9 +115,9 @@ class RewardModel:
     embed: Embed
     needs_context = False
 
+    @abstractmethod
     def rate(self, given: Features) -> Floats:
         """Reward of every completion in [0, 1], shape (N,)."""
-        raise NotImplementedError
 
     def score(self, contexts: Sequence[str], completions: Sequence[str]) -> Floats:
         """Reward of each completion in its context, in [0, 1]; ndarray, shape (N,)."""
