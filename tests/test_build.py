@@ -172,6 +172,16 @@ def test_unreadable_imports_depend_on_every_module(project):
     assert Path("mechanism/broken.py") in dependencies(Chapter("book/part/one"), None)
 
 
+def test_a_run_made_here_makes_its_chapter_run_again(project):
+    for name in ("runs/llm/finished/tiny/provenance.json", "mechanism/experiments/llm/record.py"):
+        chapter = Chapter("book/part/one")
+        made = Path("runs/llm/finished/tiny/provenance.json")
+        assert made not in dependencies(chapter, None)  # nothing made, or nobody reads it
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("{}")
+    assert made in dependencies(chapter, None)
+
+
 # how a chapter is executed
 
 

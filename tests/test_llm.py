@@ -1,6 +1,8 @@
 """The pipeline of the language-model chapter, at the tiny scale, against exact answers."""
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,17 @@ import pandas as pd
 import pytest
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import candidates, exact, record, sample, soups, verdicts
+from mechanism.experiments.llm import (
+    candidates,
+    command,
+    exact,
+    learning_rates,
+    merging,
+    record,
+    sample,
+    soups,
+    verdicts,
+)
 from mechanism.experiments.llm.config import (
     PRESETS,
     Settings,
@@ -76,6 +88,25 @@ def test_make_llm_checks_before_it_runs(tmp_path):
     with pytest.raises(InvalidInputError, match="no such setting"):
         llm_chapter.execute({"preset": "tiny", "step": 6}, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "make llm PRESET=small"),
+        ({"train": True}, "make llm PRESET=small TRAIN=1"),
+        ({"train": True, "steps": 60, "dtype": "float32"},
+         "make llm PRESET=small TRAIN=1 'SET=dtype=float32 steps=60'"),
+    ],
+)  # fmt: skip
+def test_a_record_names_the_command_that_makes_it(changes, words):
+    settings = preset("small", **changes)
+    assert command._command(settings) == words
+    given = shlex.split(words)[3:]
+    parts = [p.removeprefix("SET=") for p in given if not p.startswith("TRAIN=")]
+    parameters = llm_chapter.parameters_of(" ".join(parts).split())
+    asked = from_parameters({"preset": "small", "train": "TRAIN=1" in given} | parameters)
+    assert asked == settings
 
 
 # Stages
@@ -353,3 +384,50 @@ def test_the_chapter_runs_tiny_through_papermill(tmp_path):
     done = llm_chapter.execute({"preset": "tiny"}, tmp_path)
     cells = [c for c in jupytext.read(done).cells if c.cell_type == "code"]
     assert all(c.execution_count for c in cells if c.source.strip())
+
+
+# Studies that train: a few steps of each
+
+
+def test_the_balance_of_a_training_is_that_of_slow_sums(short_run):
+    run = record.read(short_run[0] / "record")
+    found = candidates.from_table(run.samples, run.settings.rewards)
+    got = learning_rates.balance(found, "soup 1.00", "harmless", 0.3)
+    nets = []
+    for prompt in sorted(set(run.samples.prompt)):
+        rows = run.samples[run.samples.prompt == prompt]
+        own, first = rows[rows.candidate == "soup 1.00"], rows[rows.candidate == "initial"]
+        ratio = own.log_prob - own.log_prob_initial
+        won = own.reward_harmless.mean() - first.reward_harmless.mean()
+        nets.append(won - 0.3 * ratio.mean())
+    assert got.net == pytest.approx(np.mean(nets))
+    assert got.net_se == pytest.approx(np.std(nets, ddof=1) / np.sqrt(len(nets)))
+    assert got.net == pytest.approx(got.won - 0.3 * got.kl)
+
+
+def test_learning_rates_are_compared_and_recorded(tmp_path):
+    def study():
+        return learning_rates.record(
+            tmp_path / "results", tmp_path / "stages", lambda text: None, "tiny", 3
+        )
+
+    table = study()
+    assert table.rate.tolist() == list(learning_rates.RATES)
+    assert table.kl.iloc[0] > table.kl.iloc[-1]  # a larger rate goes farther
+    read = learning_rates.recorded(tmp_path / "results")
+    pd.testing.assert_frame_equal(read, table, rtol=1e-5)
+    written = json.loads((tmp_path / "results" / "provenance.json").read_text())
+    assert written["settings"]["steps"] == 3 and "learning_rate" not in written["settings"]
+    assert len(written["seconds_each"]) == len(table)
+
+
+def test_what_rounding_loses_of_a_change(parts):
+    """Merging a soup loses a share of its change in bfloat16, and next to nothing in float32."""
+    settings, initial, adapters, policies = parts
+    lost = {}
+    for dtype in ("float32", "bfloat16"):
+        changed = settings.model_copy(update={"dtype": dtype})
+        wrapped = soups.attach(policies.load(initial, changed)[0], adapters)
+        soups.use_soup(wrapped, (0.5, 0.5))
+        lost[dtype] = merging.weights_lost(wrapped, "soup")
+    assert lost["float32"] < 1e-4 < 1e-2 < lost["bfloat16"] < 1

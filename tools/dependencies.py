@@ -69,7 +69,8 @@ def files_under(*folders: Path) -> list[Path]:
 def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path]:
     """Return the files whose change makes the chapter run again (run from the project's root).
 
-    Its source, the modules that it imports directly or not, and all recorded results and data.
+    Its source, the modules that it imports directly or not, all recorded results and data, and the
+    language-model runs that were made here where it can read them.
     Where imports cannot be read, every module counts, and the kernel will show the error.
     """
     modules = files_under(Path("mechanism"))
@@ -84,6 +85,8 @@ def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path
         reached = closure(names, graph)
         chosen = [path for path in modules if module_name(path) in reached]
     data = files_under(Path("results"), Path("mechanism/data"))
+    if Path("mechanism/experiments/llm/record.py") in chosen:
+        data += files_under(Path("runs/llm/finished"))
     pins = [Path("requirements.txt"), Path("constraints.txt")]
     return [chapter.source, *chosen, *data, *pins]
 

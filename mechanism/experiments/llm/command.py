@@ -4,6 +4,8 @@ import json
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
+from os import cpu_count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ from rich.table import Table
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.experiments.llm.config import REWARDS, Settings, from_parameters
+from mechanism.experiments.llm.config import preset as preset_settings
 
 app = typer.Typer(help="Language-model experiments, at three scales.", no_args_is_help=True)
 errors = Console(stderr=True)
@@ -63,35 +66,66 @@ def run(
     ] = False,
 ) -> None:
     """Make what is missing of a run; an interrupted run goes on where it stopped."""
-    from mechanism.experiments.llm import record
-
     command = shlex.join(["mechanism", *sys.argv[1:]])
-    for settings in settings_of(preset, game, train, changes):
-        _available(settings)
-        errors.print(f"[bold]{record.name_of(settings)}[/bold]")
+    asked = settings_of(preset, game, train, changes)
+    prepare(asked)
+    for settings in asked:
         finished = make(settings, command, record_it)
         print_summary(finished.samples if settings.train else finished.support, finished.headline)
 
 
-def make(settings: Settings, command: str, record_it: bool = False) -> Any:
-    """Run the pipeline and keep its record with the runs made here; return the record."""
+def prepare(asked: Sequence[Settings]) -> None:
+    """Make what is missing of several runs, on a processor side by side with a core each."""
+    from joblib import Parallel, delayed
+
+    from mechanism.experiments.llm import policies
+
+    for settings in asked:
+        _available(settings)
+    on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
+    jobs = 1 if on_gpu else min(len(asked), cpu_count() or 1)
+    Parallel(n_jobs=jobs)(delayed(_stages)(settings) for settings in asked)
+
+
+def _stages(settings: Settings) -> None:
+    """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
     from mechanism.experiments.llm import pipeline, record
 
-    done = pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"  {text}"))
+    name = record.name_of(settings)
+    pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"{name}: {text}"))
+
+
+def make(settings: Settings, command: str, record_it: bool = False) -> Any:
+    """Make what is missing of a run, keep its record with those made here, and return that."""
+    from mechanism.experiments.llm import pipeline, record
+
+    done = pipeline.run(settings, record.LOCAL / "stages", lambda text: None)
     if record_it:
         record.write(done, record.RECORDED / record.name_of(settings), command)
     return record.write(done, record.LOCAL / "finished" / record.name_of(settings), command)
 
 
-def obtain(settings: Settings, run_it: bool) -> Any:
-    """Return a run for the chapter: made now if asked, else the one made here or the recorded."""
+def obtain(asked: Sequence[Settings], run_them: bool) -> list[Any]:
+    """Return the runs that the chapter shows: made now if asked, else made earlier or recorded."""
     from mechanism.experiments.llm import record
 
-    if not run_it:
-        return record.shown(settings.preset, settings.game, settings.train)
-    _available(settings)
-    words = ["make", "llm", f"PRESET={settings.preset}", *(["TRAIN=1"] if settings.train else [])]
-    return make(settings, shlex.join(words))
+    if not run_them:
+        return [record.shown(s.preset, s.game, s.train) for s in asked]
+    prepare(asked)
+    return [make(settings, _command(settings)) for settings in asked]
+
+
+def _command(settings: Settings) -> str:
+    """Return the `make llm` that asks for these settings."""
+    usual = preset_settings(settings.preset, game=settings.game)
+    changes = {name: value for name, value in settings if value != getattr(usual, name)}
+    words = ["make", "llm", f"PRESET={settings.preset}"]
+    if changes.get("train"):
+        words.append(f"TRAIN={int(changes.pop('train'))}")
+    if changes:
+        parts = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changes.items()]
+        words.append(f"SET={' '.join(parts)}")
+    return shlex.join(words)
 
 
 def _available(settings: Settings) -> None:

@@ -84,7 +84,7 @@ def work(settings: Settings, store: SharedStore, processes: int) -> None:
         control = pipeline.adapter(settings, store, initial, pipeline.RANDOM)
         tables.append((pipeline.RANDOM, [control], (1.0,)))
     for candidate, made_from, weights in tables[store.rank :: processes]:
-        pipeline._table(settings, store, initial, candidate, made_from, weights)
+        pipeline.sample_table(settings, store, initial, candidate, made_from, weights)
 
 
 def main(

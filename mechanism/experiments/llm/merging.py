@@ -6,7 +6,6 @@ rounded to a multiple of about |W| / 256. Measured are the share of D lost in th
 log-probabilities of whole completions.
 """
 
-import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 
 from mechanism.experiments.llm import policies, sample, soups
 from mechanism.experiments.llm.config import Settings
-from mechanism.experiments.llm.record import LOCAL, RECORDED, hardware, name_of, read
+from mechanism.experiments.llm.record import LOCAL, RECORDED, name_of, origin, read
 
 RESULT = RECORDED / "merging.json"
 COMPLETIONS = 64
@@ -28,7 +27,7 @@ def weights_lost(wrapped: Any, adapter: str) -> float:
     lost = whole = 0.0
     for module in wrapped.modules():
         if adapter in getattr(module, "lora_A", {}):
-            change = module.get_delta_weight(adapter).float()
+            change = module.get_delta_weight(adapter).detach().float()
             weight = module.get_base_layer().weight
             kept = (weight.float() + change).to(weight.dtype).float() - weight.float()
             lost += float(((kept - change) ** 2).sum())
@@ -82,12 +81,8 @@ def record(game: str = "harmless_humor") -> dict[str, Any]:
     run = read(LOCAL / "finished" / f"small_{game}_trained")
     places = {stage.rsplit("-", 1)[0]: LOCAL / "stages" / stage for stage in _stages(run)}
     adapters = [places[f"train-{name}"] / "adapter" for name in run.settings.rewards]
-    result = {
-        "command": "python -m mechanism.experiments.llm.merging",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    result = origin("python -m mechanism.experiments.llm.merging", run.settings) | {
         "run": name_of(run.settings),
-        "hardware": hardware(run.settings),
-        "packages": run.provenance["packages"],
         "completions": COMPLETIONS,
         "soups": measure(run.settings, places["initial"], adapters, run.support),
     }

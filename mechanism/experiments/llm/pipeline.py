@@ -46,19 +46,18 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
     store = Store(root, say)
     initial = initial_model(settings, store)
     if not settings.train:
-        support = _table(settings, store, initial, "support")
+        support = sample_table(settings, store, initial, "support")
         return Run(settings, (initial, support), None, _read(support))
     adapters = [adapter(settings, store, initial, name) for name in settings.rewards]
-    tables = [_table(settings, store, initial, evaluate.INITIAL)]
+    tables = [sample_table(settings, store, initial, evaluate.INITIAL)]
     for weights in soups.soup_weights(settings.soups):
-        tables.append(
-            _table(settings, store, initial, f"soup {weights[0]:.2f}", adapters, tuple(weights))
-        )
-    support = _table(settings, store, initial, "support")
+        name = f"soup {weights[0]:.2f}"
+        tables.append(sample_table(settings, store, initial, name, adapters, tuple(weights)))
+    support = sample_table(settings, store, initial, "support")
     stages = [initial, *adapters, *tables, support]
     if settings.control:
         control = adapter(settings, store, initial, RANDOM)
-        tables.append(_table(settings, store, initial, RANDOM, [control], (1.0,)))
+        tables.append(sample_table(settings, store, initial, RANDOM, [control], (1.0,)))
         stages += [control, tables[-1]]
     exact = None
     if settings.preset == "tiny":
@@ -108,7 +107,7 @@ def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> St
     return store.run(f"train-{reward}", made_from, [initial], build, resumable=True)
 
 
-def _table(
+def sample_table(
     settings: Settings,
     store: Store,
     initial: Stage,

@@ -90,17 +90,32 @@ def _replace(path: Path, table: pd.DataFrame) -> None:
 
 def provenance(run: Run, command: str) -> dict[str, Any]:
     """Return versions, seed, hardware, date, duration and command of a run."""
-    return {
-        "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    return origin(command, run.settings) | {
         "settings": run.settings.model_dump(mode="json"),
-        "hardware": hardware(run.settings),
         "seconds": round(run.seconds),
         "seconds_note": "wall clock; pauses and other work on the machine are included",
         "stages": {stage.id: stage.seconds for stage in run.stages},
+    }
+
+
+def origin(command: str, settings: Settings) -> dict[str, Any]:
+    """Return what every record says of its origin: command, date, hardware, versions."""
+    return {
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "hardware": hardware(settings),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def write_study(folder: Path, table: pd.DataFrame, provenance: dict[str, Any]) -> None:
+    """Write ``outcomes.csv`` and ``provenance.json``, the table last and whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "outcomes.csv.part"
+    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    part.replace(folder / "outcomes.csv")
 
 
 def hardware(settings: Settings) -> str:

@@ -7,9 +7,6 @@ KL(\pi\|\pi_0)`. On `tiny` J and its maximiser are exact, and so is what every r
 records the comparison; each training is a stage, and finished ones are found again.
 """
 
-import datetime
-import json
-import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -31,7 +28,6 @@ from mechanism.experiments.llm.trainer_targets import compare, target
 RESULTS = records.RECORDED / "trainers"
 STAGES = records.LOCAL / "trainers"
 SIZES = (0.3, 0.7)  # (3, 7) members, times the constant 0.1
-PACKAGES = ("mechanism", "numpy", "torch", "transformers", "trl", "peft", "accelerate")
 
 
 def settings_of(seed: int) -> Settings:
@@ -152,25 +148,16 @@ def record(
     """Train what is missing below `root`, write ``outcomes.csv`` and its provenance into `path`."""
     lines, seconds = zip(*outcomes(Store(root, say)), strict=True)
     table = pd.DataFrame(lines)
-    provenance = {
-        "command": "python -m mechanism.experiments.llm.trainers",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    provenance = records.origin("python -m mechanism.experiments.llm.trainers", settings_of(0)) | {
         "seeds": list(SEEDS),
         "batch": f"{len(tiny.REQUESTS)} requests, times `completions`",
         "tiny": tiny.definition(),
-        "hardware": records.hardware(settings_of(0)),
         "trainings": len(table),
         "seconds": round(sum(seconds)),
         "seconds_each": round(float(np.median(seconds)), 1),
         "seconds_note": "wall clock, pauses and other work included; seconds_each is the median",
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
     }
-    path.mkdir(parents=True, exist_ok=True)
-    part = path / "outcomes.csv.part"
-    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
-    (path / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
-    part.replace(path / "outcomes.csv")
+    records.write_study(path, table, provenance)
     return table
 
 
