@@ -25,8 +25,10 @@ from mechanism.experiments.llm import (
     soups,
     verdicts,
 )
+from mechanism.experiments.llm.candidates import SIZES
 from mechanism.experiments.llm.config import (
     PRESETS,
+    REWARDS,
     Settings,
     from_parameters,
     notebook_settings,
@@ -259,6 +261,30 @@ def test_wrong_log_probabilities_are_noticed(short_run):
     broken = run.samples.assign(log_prob=run.samples["log_prob"] - 1.0)
     off = exact.deviations(broken, run.exact, run.settings.rewards)
     assert off["z"].abs().max() > 4
+
+
+@pytest.mark.parametrize("game", REWARDS)
+def test_payments_from_samples_agree_with_the_exact_ones(game):
+    run = record.read(record.RECORDED / f"tiny_{game}_trained")
+    names, lam = run.settings.rewards, run.settings.lam
+    found = exact.mechanism_deviations(run.samples, run.exact, names, lam)
+    assert len(found) == 18 and found["z"].abs().max() < 4
+    for column in ("sampled", "exact"):
+        table = found.pivot(index=["sizes", "group"], columns="quantity", values=column)
+        assert np.allclose(table.valuation - table.payment, table.utility)
+        assert (table > -1e-12).all(axis=None)
+    one = candidates.from_table(run.samples, names).soups()
+    rows = one.rewards.mean(-1), 0.1 * np.array(SIZES[0]), one.kl.mean(-1)
+    welfare = rows[1] @ rows[0] - lam * rows[2]
+    others = welfare - rows[1][0] * rows[0][0]
+    slow = others.max() - others[welfare.argmax()]
+    assert found.sampled[1] == pytest.approx(slow)
+    for broken in (
+        run.samples.assign(log_prob=run.samples.log_prob_initial),
+        run.samples.assign(**{f"reward_{names[0]}": run.samples[f"reward_{names[0]}"] * 0.8}),
+    ):
+        off = exact.mechanism_deviations(broken, run.exact, names, lam)
+        assert off["z"].abs().max() > 4
 
 
 def test_the_gap_of_training_is_lam_times_the_divergence_from_the_optimum(short_run):

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mechanism import KL, RLHFGame
+from mechanism import KL, CandidateGame, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import Floats
-from mechanism.experiments.llm.candidates import SIZE_SCALE, Candidates, from_table
+from mechanism.experiments.llm.candidates import SIZE_SCALE, SIZES, Candidates, from_table
 from mechanism.experiments.llm.config import Settings
 
 PREFIX = "log_prob "
@@ -123,6 +123,65 @@ def _within(samples: pd.DataFrame, rewards: Sequence[str]) -> pd.DataFrame:
     squares = grouped.sem() ** 2
     prompts = samples["prompt"].nunique()
     return squares.groupby("candidate").sum() ** 0.5 / prompts
+
+
+def mechanism_deviations(
+    samples: pd.DataFrame,
+    table: pd.DataFrame,
+    rewards: Sequence[str],
+    lam: float,
+    replicates: int = 400,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare what the mechanism makes of the samples with what it makes of the exact means.
+
+    The candidates are the soups, rewards raw. One row per size vector, group and quantity
+    (valuation times size, payment, utility, all of the truth). `z` is the difference over a
+    bootstrap standard error: samples are redrawn within prompts, alike for all candidates, which
+    drew from the same random stream; the choice is made anew in every replicate.
+    """
+    found, truth = from_table(samples, rewards).soups(), exact_candidates(table, rewards).soups()
+    parts = _soup_samples(samples, found.names, rewards)  # (n + 1, k, P, S)
+    count = parts.shape[-1]
+    random = np.random.default_rng(seed)
+    picks = random.multinomial(count, np.full(count, 1 / count), (replicates, parts.shape[2]))
+    means = np.einsum("qkps,bps->bqk", parts, picks / count) / parts.shape[2]
+    lines = []
+    for sizes in SIZES:
+        weights = SIZE_SCALE * np.asarray(sizes)
+        sampled = _figures(found.rewards.mean(-1), found.kl.mean(-1), weights, lam)
+        exact = _figures(truth.rewards.mean(-1), truth.kl.mean(-1), weights, lam)
+        spread = _figures(means[:, :-1], means[:, -1], weights, lam).std(axis=1, ddof=1)
+        for i, name in enumerate(rewards):
+            for q, quantity in enumerate(("valuation", "payment", "utility")):
+                line = {"sizes": sizes, "group": name, "quantity": quantity}
+                line |= {"sampled": sampled[q, i], "exact": exact[q, i]}
+                lines.append(line | {"standard_error": spread[q, i]})
+    frame = pd.DataFrame(lines)
+    return frame.assign(z=(frame["sampled"] - frame["exact"]) / frame["standard_error"])
+
+
+def _soup_samples(samples: pd.DataFrame, names: Sequence[str], rewards: Sequence[str]) -> Floats:
+    """Return rewards and log-ratio of every sample of the named candidates, (n + 1, k, P, S)."""
+    kept = samples[samples["candidate"].isin(names)]
+    kept = kept.assign(
+        kl=kept["log_prob"] - kept["log_prob_initial"],
+        candidate=pd.Categorical(kept["candidate"], categories=list(names)),
+    ).sort_values(["candidate", "prompt", "sample"])
+    columns = [*(f"reward_{name}" for name in rewards), "kl"]
+    return (
+        kept[columns]
+        .to_numpy(float)
+        .T.reshape(len(columns), len(names), kept["prompt"].nunique(), -1)
+    )
+
+
+def _figures(values: Floats, kl: Floats, weights: Floats, lam: float) -> Floats:
+    """Return w v, payment and utility of the truth, (3, ..., n), for values (..., n, k)."""
+    game = CandidateGame(values, weights, lam * kl)
+    chosen, payments = sw_max(game), affine_maximizer_payments(game)
+    utilities = game.utilities(chosen, payments)
+    return np.stack([utilities + payments, payments, utilities])
 
 
 def training_gap(table: pd.DataFrame, rewards: Sequence[str], lam: float) -> pd.DataFrame:

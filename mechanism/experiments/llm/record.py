@@ -54,9 +54,11 @@ class Recorded:
     def headline(self) -> str:
         """Return one sentence: which run, when, on what, from which command."""
         made, p = "made here" if self.local else "recorded", self.provenance
+        seconds = p["seconds"]
+        took = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         return (
             f"{self.settings.preset} {self.settings.game}, {made} on {p['date']}, "
-            f"seed {self.settings.seed}, {p['hardware']}, {p['seconds'] / 60:.0f} minutes "
+            f"seed {self.settings.seed}, {p['hardware']}, {took} "
             f"by the clock, `{p['command']}`"
         )
 
