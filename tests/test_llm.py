@@ -406,10 +406,12 @@ def test_log_probs_do_not_depend_on_the_batch(parts):
 # The chapter
 
 
-def test_the_chapter_runs_tiny_through_papermill(tmp_path):
+def test_the_chapter_runs_tiny_through_papermill(tmp_path, monkeypatch):
+    monkeypatch.setenv("MECHANISM_RUNS", str(tmp_path / "runs"))  # else the book would show them
     done = llm_chapter.execute({"preset": "tiny"}, tmp_path)
     cells = [c for c in jupytext.read(done).cells if c.cell_type == "code"]
     assert all(c.execution_count for c in cells if c.source.strip())
+    assert len(list((tmp_path / "runs" / "finished").glob("tiny_*/provenance.json"))) == 2
 
 
 # Studies that train: a few steps of each

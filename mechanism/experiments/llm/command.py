@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from os import cpu_count
+from os.path import relpath
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -229,7 +230,7 @@ def clean(
         typer.echo("nothing to remove")
         return
     for path in found:
-        typer.echo(str(path.relative_to(record.ROOT)))
+        typer.echo(relpath(path))
     if not yes and not typer.confirm("Remove these?"):
         raise typer.Exit(1)
     for path in found:

