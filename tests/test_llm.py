@@ -11,6 +11,7 @@ import time
 import jupytext
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from mechanism.core.errors import InvalidInputError
@@ -246,6 +247,24 @@ def test_killing_in_training_leaves_a_checkpoint_that_is_used(short_run, tmp_pat
     assert left, "no checkpoint was left behind"
     undisturbed(tmp_path)
     assert_same_numbers(folder, tmp_path)
+
+
+def test_a_killed_command_leaves_no_worker_behind(tmp_path):
+    """Both games train side by side, each in a process that must end with the command."""
+    sets = [f"--set={name}={value}" for name, value in SHORT.items()]
+    code = "from mechanism.cli import app; app()"
+    words = [sys.executable, "-c", code, "llm", "run", "--preset", "tiny", *sets]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MECHANISM_RUNS": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        while process.poll() is None and len(list(tmp_path.glob("stages/train-*.part"))) < 2:
+            time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
 
 
 def test_samples_agree_with_the_exact_distribution(short_run):

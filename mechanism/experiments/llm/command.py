@@ -1,13 +1,14 @@
 """`mechanism llm`: run, show, plan and clean language-model runs."""
 
 import json
+import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Sequence
-from os import cpu_count
-from os.path import relpath
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -84,16 +85,25 @@ def prepare(asked: Sequence[Settings]) -> None:
     for settings in asked:
         _available(settings)
     on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
-    jobs = 1 if on_gpu else min(len(asked), cpu_count() or 1)
-    Parallel(n_jobs=jobs)(delayed(_stages)(settings) for settings in asked)
+    jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
+    Parallel(n_jobs=jobs)(delayed(_stages)(settings, os.getpid()) for settings in asked)
 
 
-def _stages(settings: Settings) -> None:
+def _stages(settings: Settings, parent: int) -> None:
     """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
     from mechanism.experiments.llm import pipeline, record
 
+    if os.getpid() != parent:
+        Thread(target=_end_with, args=[parent], daemon=True).start()
     name = record.name_of(settings)
     pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"{name}: {text}"))
+
+
+def _end_with(parent: int) -> None:
+    """End this worker once its parent is gone: a run that was killed must not go on unseen."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def make(settings: Settings, command: str, record_it: bool = False) -> Any:
@@ -230,7 +240,7 @@ def clean(
         typer.echo("nothing to remove")
         return
     for path in found:
-        typer.echo(relpath(path))
+        typer.echo(os.path.relpath(path))
     if not yes and not typer.confirm("Remove these?"):
         raise typer.Exit(1)
     for path in found:
