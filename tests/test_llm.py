@@ -112,6 +112,14 @@ def test_a_record_names_the_command_that_makes_it(changes, words):
     assert asked == settings
 
 
+def test_a_shown_run_is_the_one_that_was_asked_for():
+    asked = notebook_settings({"preset": "tiny"})
+    assert [run.settings.game for run in command.obtain(asked, False)] == list(REWARDS)
+    other = notebook_settings({"preset": "tiny", "lam": 0.5})
+    with pytest.raises(InvalidInputError, match=r"lam = 0.5: the tiny_.* that there is has 0.3"):
+        command.obtain(other, False)
+
+
 # Stages
 
 
@@ -468,6 +476,21 @@ def test_learning_rates_are_compared_and_recorded(tmp_path):
     assert len(written["seconds_each"]) == len(table)
 
 
+def test_merging_changes_what_rounding_explains(parts):
+    """In float32 merging and batch size change next to nothing; a smaller scale does less."""
+    from mechanism.experiments.llm import tiny
+
+    settings, initial, adapters, _ = parts
+    lines = merging.measure(settings, initial, adapters[0], tiny.REQUESTS, samples=3)
+    assert [line["scale"] for line in lines] == list(merging.SCALES)
+    effects = [line["effect"] for line in lines]
+    assert effects == sorted(effects, reverse=True) and effects[-1] > 1e-3
+    assert all(max(line["error"], line["noise"]) < 1e-4 for line in lines)
+    rounded = settings.model_copy(update={"dtype": "bfloat16"})
+    broken = merging.measure(rounded, initial, adapters[0], tiny.REQUESTS, samples=3)
+    assert all(1e-4 < line["error"] < line["effect"] for line in broken[:2])
+
+
 def test_what_rounding_loses_of_a_change(parts):
     """Merging a soup loses a share of its change in bfloat16, and next to nothing in float32."""
     settings, initial, adapters, policies = parts
@@ -476,5 +499,5 @@ def test_what_rounding_loses_of_a_change(parts):
         changed = settings.model_copy(update={"dtype": dtype})
         wrapped = soups.attach(policies.load(initial, changed)[0], adapters)
         soups.use_soup(wrapped, (0.5, 0.5))
-        lost[dtype] = merging.weights_lost(wrapped, "soup")
+        lost[dtype] = merging.weight_error(wrapped, "soup")
     assert lost["float32"] < 1e-4 < 1e-2 < lost["bfloat16"] < 1

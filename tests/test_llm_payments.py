@@ -241,8 +241,13 @@ def test_recorded_runs_are_priced_in_every_way(game):
     without = models.intermediate_models(game, [0.0])[0].transpose(1, 0, 2)
     table = others_welfare(game, np.concatenate([path, without]))
     exact = models.leave_one_out(table, chosen, [3, 4]).payment
-    for name in ("log-partition, pivot only, jackknife", "released model, jackknife"):
-        assert np.all(np.abs(found[name].payment - exact) <= 4 * found[name].standard_error)
+    known = models.welfare_table(values, kl, SIZES, LAM)[chosen]
+    pivot = estimates.log_partition(rows[0], SIZES, LAM, "jackknife", released=known)
+    np.testing.assert_array_equal(found[pivot.method].payment, pivot.payment)
+    for one in (pivot, found["released model, jackknife"]):
+        assert np.all(np.abs(one.payment - exact) <= 4 * one.standard_error)
+    for name in ("best candidate", pivot.method):  # of soups' own noise their means say nothing
+        assert np.isnan(found[name].standard_error).all()
     assert np.all(found["best candidate"].payment <= exact)
     assert found["leave-one-out"].trainings == 2
     np.testing.assert_allclose(

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism import KL, ReverseKL, RLHFGame, sw_max
+from mechanism import KL, ReverseKL, RLHFGame, TotalVariation, sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.experiments.llm import tiny, trainer_targets
 from mechanism.experiments.llm.config import preset
@@ -180,6 +180,15 @@ def test_dividing_by_the_deviation_erases_the_scale_of_sizes(game, name):
     np.testing.assert_allclose(*(target(name, g) for g in larger), atol=2e-3)
     assert abs(sw_max(larger[0]) - sw_max(larger[1])).max() > 2e-2
     assert compare(larger[0], target(name, larger[0])).effective_lam < 0.5
+
+
+@pytest.mark.parametrize("name", ["gross", "reverse", "batch", "group"])
+def test_few_texts_shrink_what_the_baseline_subtracts_from(game, name):
+    """n texts a request do as lambda n / (n - 1) does; the deviation is not shrunk with them."""
+    game, twice = replace(game, divergence=KL(1.0)), replace(game, divergence=KL(2.0))
+    many, few = target(name, game, 10**9), target(name, game, 2)
+    assert TotalVariation(0.5).value(few, many).mean() > 0.01
+    np.testing.assert_allclose(few, target(name, twice, 10**9), atol=1e-6)
 
 
 def test_the_gap_is_lambda_times_the_divergence_from_the_optimum(game):

@@ -117,19 +117,36 @@ def make(settings: Settings, command: str, record_it: bool = False) -> Any:
 
 
 def obtain(asked: Sequence[Settings], run_them: bool) -> list[Any]:
-    """Return the runs that the chapter shows: made now if asked, else made earlier or recorded."""
+    """Return the runs that the chapter shows: made now if asked, else made earlier or recorded.
+
+    Raises
+    ------
+    InvalidInputError
+        Where a run is shown that differs in a setting that was changed from the preset's.
+    """
     from mechanism.experiments.llm import record
 
-    if not run_them:
-        return [record.shown(s.preset, s.game, s.train) for s in asked]
-    prepare(asked)
-    return [make(settings, _command(settings)) for settings in asked]
+    if run_them:
+        prepare(asked)
+        return [make(settings, _command(settings)) for settings in asked]
+    found = [record.shown(s.preset, s.game, s.train) for s in asked]
+    for settings, run in zip(asked, found, strict=True):
+        for name, value in _changes(settings).items():
+            if value != (have := getattr(run.settings, name)):
+                rule = f"the {record.name_of(run.settings)} that there is has {have}"
+                raise InvalidInputError(name, value, rule, "make a run with run = True")
+    return found
+
+
+def _changes(settings: Settings) -> dict[str, Any]:
+    """Return the settings that differ from the preset's own."""
+    usual = preset_settings(settings.preset, game=settings.game)
+    return {name: value for name, value in settings if value != getattr(usual, name)}
 
 
 def _command(settings: Settings) -> str:
     """Return the `make llm` that asks for these settings."""
-    usual = preset_settings(settings.preset, game=settings.game)
-    changes = {name: value for name, value in settings if value != getattr(usual, name)}
+    changes = _changes(settings)
     words = ["make", "llm", f"PRESET={settings.preset}"]
     if changes.get("train"):
         words.append(f"TRAIN={int(changes.pop('train'))}")

@@ -38,6 +38,7 @@ ALPHAS = np.arange(0, 61) / 20
 BETAS = np.arange(10, 41) / 20
 ALPHAS.flags.writeable = BETAS.flags.writeable = False
 QUANTITIES = ("valuation", "payment", "utility", "gain")
+TIE = 1e-12  # of the utility, whose greatest value is a size of at most 1
 Strategy = Literal["alpha", "beta"]
 
 
@@ -90,7 +91,8 @@ class Curves:
     def summary(self) -> pd.DataFrame:
         """One row a curve: the truth, the worst margins, and whether the curve ever falls.
 
-        `worst_gain` is the largest gain over the truth of another report, at parameter `worst_at`;
+        `stability` is that of the truthful choice. `worst_gain` is the largest gain over the truth
+        of another report, at parameter `worst_at`; `tied` is the share of reports that do as well;
         `valuation_fall` and `payment_fall` are the largest falls below the value at a lower
         parameter (for alpha none is possible beyond rounding: the model's w_i v_i is the slope
         of a convex function of alpha).
@@ -105,9 +107,10 @@ class Curves:
                 {
                     "sizes": label,
                     "strategy": strategy,
-                    **truth[[*QUANTITIES[:3]]].iloc[0],
+                    **truth[[*QUANTITIES[:3], "stability"]].iloc[0],
                     "worst_gain": worst["gain"],
                     "worst_at": worst["parameter"],
+                    "tied": (others["gain"] > -TIE).mean(),
                     "least_payment": rows["payment"].min(),
                     "valuation_fall": falls["valuation"],
                     "payment_fall": falls["payment"],

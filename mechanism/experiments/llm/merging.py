@@ -1,9 +1,9 @@
 r"""What is lost by merging an adapter into bfloat16 weights: ``python -m mechanism...merging``.
 
-A soup's change D of a weight matrix W is small beside W, and bfloat16 keeps 8 bits: W + D is
-rounded to a multiple of about |W| / 256. Measured are the share of D lost in the weights,
-`|round(W + D) - W - D| / |D|` (Frobenius norms), and what the loss does to the
-log-probabilities of whole completions.
+An adapter's change D of a weight matrix W is small beside W, and bfloat16 keeps 8 bits: W + D is
+rounded to a multiple of about |W| / 256. Measured are the relative error that this leaves in D,
+`|round(W + D) - W - D| / |D|` (Frobenius norms), and what it does to the log-probabilities of
+whole completions, beside what rounding does to these without any merging.
 """
 
 import json
@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mechanism.experiments.llm import policies, sample, soups
+from mechanism.experiments.llm import learning_rates, pipeline, policies, sample, soups, tasks
 from mechanism.experiments.llm.config import Settings
-from mechanism.experiments.llm.record import LOCAL, RECORDED, name_of, origin, read
+from mechanism.experiments.llm.record import LOCAL, RECORDED, origin
+from mechanism.experiments.llm.stages import Store
 
 RESULT = RECORDED / "merging.json"
-COMPLETIONS = 64
+PROMPTS, SAMPLES = 16, 4
+SCALES = (1.0, 0.5, 0.1)
 
 
-def weights_lost(wrapped: Any, adapter: str) -> float:
-    """Return the share of an adapter's change that rounding to the weights' own type loses."""
+def weight_error(wrapped: Any, adapter: str) -> float:
+    """Return the relative error that rounding to the weights' own type leaves in the change."""
     lost = whole = 0.0
     for module in wrapped.modules():
         if adapter in getattr(module, "lora_A", {}):
@@ -36,67 +38,55 @@ def weights_lost(wrapped: Any, adapter: str) -> float:
 
 
 def measure(
-    settings: Settings, initial: Path, adapters: Sequence[Path], table: pd.DataFrame
+    settings: Settings, initial: Path, adapter: Path, asked: Sequence[str], samples: int = SAMPLES
 ) -> list[dict[str, float]]:
-    """Return a line per soup weight: `weights_lost`, `effect` and `error` in nats.
+    """Return a line per scale of the adapter, over `samples` completions of every prompt.
 
-    `effect` is the standard deviation over completions of the soup's log-ratio to the initial
-    model, `error` that of the difference which merging makes to it.
+    `weight_error`; and three standard deviations over completions, in nats: `effect`, of the
+    log-ratio to the initial model; `error`, of what merging changes in it; `noise`, of what
+    another batch size changes in the initial model's log-probability.
     """
     model, tokenizer = policies.load(initial, settings)
-    wrapped = soups.attach(model, adapters)
-    drawn = [
-        sample.Completion(
-            0, k, tuple(tokenizer(text, add_special_tokens=False).input_ids), "", True
-        )
-        for k, text in enumerate(table["text"])
-        if text
-    ][:COMPLETIONS]
-    asked = [policies.format_prompt(tokenizer, "Answer.", settings.system)]
-    with wrapped.disable_adapter():
-        first = sample.log_probs(wrapped, tokenizer, asked, drawn, settings)
+    drawn = sample.draw(model, tokenizer, asked, samples, settings, settings.seed)
+    first = sample.log_probs(model, tokenizer, asked, drawn, settings)
+    single = settings.model_copy(update={"sample_batch": 1})
+    again = sample.log_probs(model, tokenizer, asked, drawn, single)
     lines = []
-    for weight in (1.0, 0.5, 0.1):
-        soups.use_soup(wrapped, (weight, 1 - weight) if weight < 1 else (1.0, 0.0))
+    for scale in SCALES:
+        wrapped = soups.attach(policies.load(initial, settings)[0], [adapter])
+        soups.use_soup(wrapped, (scale,))
         loose = sample.log_probs(wrapped, tokenizer, asked, drawn, settings)
-        lost = weights_lost(wrapped, "soup")
+        lost = weight_error(wrapped, "soup")
         wrapped.merge_adapter(["soup"])
         merged = sample.log_probs(wrapped, tokenizer, asked, drawn, settings)
-        wrapped.unmerge_adapter()
-        model, _ = policies.load(initial, settings)  # unmerging does not undo the rounding
-        wrapped = soups.attach(model, adapters)
-        lines.append(
-            {
-                "weight": weight,
-                "weights_lost": lost,
-                "effect": float(np.std(loose - first)),
-                "error": float(np.std(merged - loose)),
-            }
-        )
+        spreads = {"effect": loose - first, "error": merged - loose, "noise": again - first}
+        line = {"scale": scale, "weight_error": lost}
+        lines.append(line | {name: float(np.std(part)) for name, part in spreads.items()})
     return lines
 
 
-def record(game: str = "harmless_humor") -> dict[str, Any]:
-    """Measure on the trained run of the small scale that was made here, and write the result."""
-    run = read(LOCAL / "finished" / f"small_{game}_trained")
-    places = {stage.rsplit("-", 1)[0]: LOCAL / "stages" / stage for stage in _stages(run)}
-    adapters = [places[f"train-{name}"] / "adapter" for name in run.settings.rewards]
-    result = origin("python -m mechanism.experiments.llm.merging", run.settings) | {
-        "run": name_of(run.settings),
-        "completions": COMPLETIONS,
-        "soups": measure(run.settings, places["initial"], adapters, run.support),
+def record(settings: Settings | None = None, root: Path = LOCAL / "stages") -> dict[str, Any]:
+    """Measure on an adapter of `learning_rates`, trained if need be; write the result."""
+    settings = settings or learning_rates.settings_of(learning_rates.RATES[0])
+    store, reward = Store(root, print), settings.rewards[0]
+    initial = pipeline.initial_model(settings, store)
+    adapter = pipeline.adapter(settings, store, initial, reward)
+    tokenizer = policies.load_tokenizer(initial.path)
+    chosen = tasks.prompts(settings, "held-out", PROMPTS, tokenizer)
+    asked = [policies.format_prompt(tokenizer, p.text, settings.system) for p in chosen]
+    result = origin("python -m mechanism.experiments.llm.merging", settings) | {
+        "settings": settings.model_dump(mode="json"),
+        "reward": reward,
+        "completions": f"{PROMPTS} held-out prompts x {SAMPLES}, of the initial model",
+        "scales": measure(settings, initial.path, adapter.path / "adapter", asked),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
 
-def _stages(run: Any) -> list[str]:
-    return list(run.provenance["stages"])
-
-
 def recorded() -> pd.DataFrame:
     """Return the recorded lines of `measure`."""
-    return pd.DataFrame(json.loads(RESULT.read_text())["soups"])
+    return pd.DataFrame(json.loads(RESULT.read_text())["scales"])
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ def trained_estimates(
     - "released model" where its own completions are given, with the same pivot;
     - "leave-one-out" where a candidate was trained without each group.
 
+    The first three know only means of the candidates' completions, so their `standard_error` is
+    nan; `prompt_error` holds all noise.
+
     Parameters
     ----------
     values : array_like, shape (n, k, P)
@@ -73,6 +76,8 @@ def trained_estimates(
     found = [replace(heuristic_1(welfare, chosen), method="best candidate")]
     for correction in CORRECTIONS[::2]:
         found.append(log_partition(rewards, sizes, lam, correction, released=welfare[chosen]))
+    # the soups' own few completions are most of the noise, and their means do not tell it
+    found = [replace(e, standard_error=np.full_like(e.standard_error, np.nan)) for e in found]
     if taken is not None:
         if log_ratio is None:
             fix = "pass log_prob - log_prob_initial"

@@ -175,8 +175,9 @@ def study(
     DataFrame
         One row a method, count and group: `exact`, `bias` with its `bias_error` over repeats,
         `spread` (sd over repeats), `claimed` (mean standard error), `rmse`, `coverage` (share of
-        repeats within 1.96 claimed standard errors), `least` (lowest estimate), `effective_size`
-        and `trainings`. Methods on models have no noise and one row with count 0.
+        repeats within 1.96 claimed standard errors, nan where no error is claimed), `least` (lowest
+        estimate), `effective_size` and `trainings`. Methods on models have no noise and one row
+        with count 0.
     """
     frames = [_rows(estimate, 0) for estimate in model_estimates(_prompts(game))]
     for count in counts:
@@ -188,7 +189,7 @@ def _rows(estimate: PaymentEstimate, count: int) -> pd.DataFrame:
     error = np.atleast_2d(estimate.error)
     claimed = np.atleast_2d(estimate.standard_error)
     spread = error.std(axis=0, ddof=1) if len(error) > 1 else np.zeros(error.shape[-1])
-    inside = np.where(np.isnan(claimed), np.nan, np.abs(error) <= 1.96 * claimed)
+    inside = np.where(claimed > 0, np.abs(error) <= 1.96 * claimed, np.nan)
     return pd.DataFrame(
         {
             "method": estimate.method,

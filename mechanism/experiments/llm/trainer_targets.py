@@ -40,7 +40,8 @@ def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
         Texts a request in a batch, whose mean is the baseline of all but "exact".
     """
     reference, lam = game.reference, float(game.divergence.lam)
-    scores = game.scores() * (1 - 1 / completions)
+    shrink = 1 - 1 / completions
+    scores = shrink * game.scores()
     if name == "exact":
         return np.asarray(sw_max(game))
     if name == "gross":
@@ -48,7 +49,7 @@ def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
     if name == "reverse":
         return tree_policy(scores, reference, ReverseKL(lam))
     if name in ("batch", "group"):
-        return _scaled(scores, reference, lam, over_batch=name == "batch")
+        return _scaled(game.scores(), reference, lam, shrink, over_batch=name == "batch")
     raise InvalidInputError("name", name, "no such target", f"use one of {', '.join(TARGETS)}")
 
 
@@ -99,8 +100,13 @@ def _paths(steps: list[Floats], tokens: NDArray[np.int_]) -> Floats:
     return product
 
 
-def _scaled(scores: Floats, reference: Floats, lam: float, over_batch: bool) -> Floats:
-    """Plan with rewards over their deviation under the plan itself, iterated to a fixed point."""
+def _scaled(
+    scores: Floats, reference: Floats, lam: float, shrink: float, over_batch: bool
+) -> Floats:
+    """Plan with rewards over their deviation under the plan itself, iterated to a fixed point.
+
+    The baseline shrinks what is divided; the deviation is that of the rewards themselves.
+    """
     policy = reference
     for _ in range(ITERATIONS):
         before = policy
@@ -110,7 +116,8 @@ def _scaled(scores: Floats, reference: Floats, lam: float, over_batch: bool) -> 
         variance = (policy * (scores - mean) ** 2).sum(axis=-1, keepdims=True)
         if over_batch:
             variance = variance.mean(axis=0, keepdims=True)
-        policy = tree_policy(scores / (np.sqrt(variance) + OFFSET), reference, KL(lam))
+        scaled = shrink * scores / (np.sqrt(variance) + OFFSET)
+        policy = tree_policy(scaled, reference, KL(lam))
         if np.abs(policy - before).max() < 1e-12:
             break
     return policy
