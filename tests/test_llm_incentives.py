@@ -246,6 +246,16 @@ def test_sampled_loss_brackets_the_exact_loss(game):
     assert loss[:, 0].mean() < -4 * error[0]
     assert loss[:, 2].mean() > 4 * error[2]
     assert np.all(found[0].error > 0)
+    first = float(game.welfare(game.reference).mean())
+    optimum, best = (
+        float(game.welfare(sw_max(game)).mean()),
+        first + np.mean([o.won for o in found]),
+    )
+    initial = np.array([one.initial for one in found]) - first
+    assert abs(initial.mean()) < 4 * initial.std() / np.sqrt(300)
+    kept = np.array([one.kept for one in found])
+    assert np.median(kept) == pytest.approx((best - first) / (optimum - first), abs=0.05)
+    assert found[0].won_error > 0
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "support_prompts": 4,
         "support_samples": 64,
         "sample_batch": 256,
-        "steps": 50,
+        "steps": 40,
         "batch_prompts": 4,
         "completions": 32,
         "learning_rate": 1e-2,

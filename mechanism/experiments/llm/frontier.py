@@ -165,6 +165,10 @@ class SampledLoss:
         Welfare of soups chosen on other prompts than they are valued on.
     naive : float
         Welfare of the best soup on the prompts it is chosen on.
+    initial : float
+        Welfare of the initial model, from the same samples as the optimum.
+    won, won_error : float
+        `soups` less `initial`, with its standard error over prompts, paired.
     loss : ndarray, shape (3,)
         `optimum` less `soups`.
     error : ndarray, shape (3,)
@@ -175,8 +179,16 @@ class SampledLoss:
     optimum: Floats
     soups: float
     naive: float
+    initial: float
+    won: float
+    won_error: float
     loss: Floats
     error: Floats
+
+    @property
+    def kept(self) -> float:
+        """Share of the optimum's gain over the initial model that soups keep, bias corrected."""
+        return float(self.won / (self.optimum[1] - self.initial))
 
 
 def sampled_loss(
@@ -204,7 +216,8 @@ def sampled_loss(
     """
     w = as_floats("sizes", sizes)
     welfare = np.einsum("n,nkp->kp", w, as_floats("values", values)) - lam * as_floats("kl", kl)
-    bracket = optimum_bracket(np.vecmat(w, as_floats("rewards", rewards)), lam)
+    scores = np.vecmat(w, as_floats("rewards", rewards))
+    bracket = optimum_bracket(scores, lam)
     prompts = welfare.shape[-1]
     if bracket.lower.shape != (prompts,):
         rule = f"must cover the {prompts} prompts of the soups"
@@ -215,11 +228,15 @@ def sampled_loss(
         best = welfare[:, fold != k].mean(axis=-1).argmax()
         soup[fold == k] = welfare[best, fold == k]
     optima = np.stack([bracket.lower, bracket.corrected, bracket.upper])
-    losses = optima - soup
+    losses, initial = optima - soup, scores.mean(axis=-1)
+    won = soup - initial
     return SampledLoss(
         np.asarray(optima.mean(axis=-1)),
         float(soup.mean()),
         float(welfare.mean(axis=-1).max()),
+        float(initial.mean()),
+        float(won.mean()),
+        float(won.std(ddof=1) / np.sqrt(prompts)),
         np.asarray(losses.mean(axis=-1)),
         np.asarray(losses.std(axis=-1, ddof=1) / np.sqrt(prompts)),
     )
