@@ -21,7 +21,7 @@ book: setup ## execute what changed and build _build/html; ONLY=<stem> builds on
 ifdef ONLY
 	@test -n "$(wildcard book/$(ONLY).md book/*/$(ONLY).md)" || { \
 	  echo "There is no page $(ONLY). Pages: $(sort $(basename $(notdir $(wildcard book/*.md book/*/*.md))))"; exit 2; }
-	@$(DOIT) only:$(ONLY)
+	@$(DOIT) only:$(notdir $(ONLY))
 else
 	@$(DOIT) book
 endif
