@@ -329,6 +329,20 @@ def test_swap_and_identical_groups(short_run):
         assert np.abs(verdicts.identical_groups(found, sizes)).max() < 1e-12
 
 
+def test_every_process_gets_prompts_of_its_own(monkeypatch):
+    """Passes over all prompts, none repeated before all were seen, however many processes."""
+    from mechanism.experiments.llm.train import prompt_order
+
+    settings = preset("tiny", steps=10, batch_prompts=2, accumulation=3)
+    alone = prompt_order(settings, 50)
+    assert len(alone) == 60 and sorted(alone[:50]) == list(range(50))
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    together = prompt_order(settings, 50)
+    assert len(together) == 8 * 60 and together[:60] == alone
+    assert all(np.bincount(together[: 50 * k]).tolist() == [k] * 50 for k in range(1, 9))
+    assert prompt_order(settings.model_copy(update={"seed": 1}), 50) != together
+
+
 # Soups and log-probabilities, against slow oracles
 
 

@@ -8,6 +8,7 @@ standard deviation within a prompt, after which lam no longer means what it says
 
 import json
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -112,9 +113,10 @@ def prompt_order(settings: Settings, prompts: int) -> list[int]:
     """Return which prompt every row of the whole training has: shuffled passes over all of them.
 
     Laid out in advance, since a trainer that shuffles at each pass goes on in another order after
-    it was interrupted.
+    it was interrupted. Processes that train together share the rows.
     """
-    wanted = settings.steps * settings.batch_prompts * settings.accumulation
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    wanted = settings.steps * settings.batch_prompts * settings.accumulation * processes
     random = np.random.default_rng(settings.seed)
     passes = [random.permutation(prompts) for _ in range(-(-wanted // prompts))]
     return np.concatenate(passes)[:wanted].tolist()
