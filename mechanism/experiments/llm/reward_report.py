@@ -5,6 +5,7 @@ embedding and writes it to ``results/llm/reward_models``. What reads it back nee
 """
 
 import json
+import os
 import platform
 import time
 from dataclasses import dataclass
@@ -198,8 +199,7 @@ def write() -> None:
         "command": "python -m mechanism.experiments.llm.reward_report",
         "date": datetime.now(UTC).date().isoformat(),
         "heads": heads_record()["date"],
-        "hardware": f"one thread of a two-core virtual machine ({platform.machine()}), busy "
-        f"with other work (load {tables['timings']['load'].iloc[0]:.1f}), no accelerator",
+        "hardware": f"1 of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator",
         "seconds": round(time.monotonic() - start),
         "python": platform.python_version(),
         "packages": {package: version(package) for package in PACKAGES},
