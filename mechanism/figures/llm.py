@@ -92,9 +92,11 @@ def front(
                                 (control, "X", f"trained for the {control} reward")):  # fmt: skip
         if name in frame.index:
             row = frame.loc[name]
-            axes.errorbar(row[first], row[second], xerr=row[f"{first}_se"],
-                          yerr=row[f"{second}_se"], fmt=marker, color="black", markersize=11,
-                          markerfacecolor="white", capsize=3, label=label, zorder=4)  # fmt: skip
+            x, y = row[first], row[second]
+            axes.errorbar(x, y, xerr=row[f"{first}_se"], yerr=row[f"{second}_se"], fmt="none",
+                          ecolor="black", capsize=3, zorder=4)  # fmt: skip
+            axes.plot(x, y, marker, color="black", markersize=11, markerfacecolor="white",
+                      label=label, zorder=5)  # fmt: skip
     axes.set(xlabel=f"mean {first} reward", ylabel=f"mean {second} reward")
     figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
