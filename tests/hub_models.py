@@ -124,7 +124,7 @@ def posts(folder, rows=12):
 
 def everything(folder: Path) -> dict[str, str]:
     """Make a folder for every hub id that the two games read; hub id -> folder."""
-    from mechanism.experiments.llm import hub
+    from mechanism.llm.hub import sources as hub
 
     makers = {
         hub.LLAMA: llama,

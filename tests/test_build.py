@@ -87,7 +87,7 @@ def test_a_stem_names_one_chapter():
     assert len(stems) == len(set(stems))
 
 
-ROOMS = ("core", "theorems", "experiments", "experiments/llm")
+ROOMS = ("core", "theorems", "experiments", "llm/rewards", "")
 IN_A_PART = [chapter for chapter in find_chapters() if chapter.docname.count("/") == 2]
 
 
@@ -173,7 +173,7 @@ def test_unreadable_imports_depend_on_every_module(project):
 
 
 def test_a_run_made_here_makes_its_chapter_run_again(project):
-    for name in ("runs/llm/finished/tiny/provenance.json", "mechanism/experiments/llm/record.py"):
+    for name in ("runs/llm/finished/tiny/provenance.json", "mechanism/llm/runs/record.py"):
         chapter = Chapter("book/part/one")
         made = Path("runs/llm/finished/tiny/provenance.json")
         assert made not in dependencies(chapter, None)  # nothing made, or nobody reads it

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism.cli import app
-from mechanism.experiments import published, synthetic
+from mechanism.experiments.published import reproduction as published
+from mechanism.experiments.synthetic import reproduction as synthetic
 
 CELL = {
     "table", "row", "column", "paper", "ours", "absolute_error", "relative_error", "target", "ok",

@@ -15,19 +15,8 @@ import psutil
 import pytest
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import (
-    candidates,
-    command,
-    exact,
-    learning_rates,
-    merging,
-    record,
-    sample,
-    soups,
-    verdicts,
-)
-from mechanism.experiments.llm.candidates import SIZES
-from mechanism.experiments.llm.config import (
+from mechanism.llm import command
+from mechanism.llm.config import (
     PRESETS,
     REWARDS,
     Settings,
@@ -35,7 +24,12 @@ from mechanism.experiments.llm.config import (
     notebook_settings,
     preset,
 )
-from mechanism.experiments.llm.stages import Store, stage_key
+from mechanism.llm.models import sample, soups
+from mechanism.llm.runs import exact, record
+from mechanism.llm.stages import Store, stage_key
+from mechanism.llm.studies import learning_rates, merging
+from mechanism.tables import candidates, verdicts
+from mechanism.tables.candidates import SIZES
 from tools import llm_chapter
 
 SHORT = {"steps": 12, "checkpoint_every": 3, "soups": 3, "samples": 8, "support_samples": 8}
@@ -171,8 +165,8 @@ def test_a_stage_key_follows_its_inputs(tmp_path):
 RUN = """
 import sys
 from pathlib import Path
-from mechanism.experiments.llm import pipeline, record
-from mechanism.experiments.llm.config import preset
+from mechanism.llm.runs import pipeline, record
+from mechanism.llm.config import preset
 settings = preset("tiny", control=False, **{changes})
 done = pipeline.run(settings, Path(sys.argv[1]), lambda text: None)
 record.write(done, Path(sys.argv[1]) / "record", "a test")
@@ -331,7 +325,7 @@ def test_swap_and_identical_groups(short_run):
 
 def test_every_process_gets_prompts_of_its_own(monkeypatch):
     """Passes over all prompts, none repeated before all were seen, however many processes."""
-    from mechanism.experiments.llm.train import prompt_order
+    from mechanism.llm.training.train import prompt_order
 
     settings = preset("tiny", steps=10, batch_prompts=2, accumulation=3)
     alone = prompt_order(settings, 50)
@@ -348,7 +342,7 @@ def test_every_process_gets_prompts_of_its_own(monkeypatch):
 
 @pytest.fixture(scope="module")
 def parts(short_run):
-    from mechanism.experiments.llm import policies
+    from mechanism.llm.models import policies
 
     folder = short_run[0]
     settings = preset("tiny", **SHORT)
@@ -427,7 +421,7 @@ def test_soup_weights():
 
 
 def test_log_probs_do_not_depend_on_the_batch(parts):
-    from mechanism.experiments.llm import tiny
+    from mechanism.llm.models import tiny
 
     settings, initial, _, policies = parts
     model, tokenizer = policies.load(initial, settings)
@@ -492,7 +486,7 @@ def test_learning_rates_are_compared_and_recorded(tmp_path):
 
 def test_merging_changes_what_rounding_explains(parts):
     """In float32 merging and batch size change next to nothing; a smaller scale does less."""
-    from mechanism.experiments.llm import tiny
+    from mechanism.llm.models import tiny
 
     settings, initial, adapters, _ = parts
     lines = merging.measure(settings, initial, adapters[0], tiny.REQUESTS, samples=3)

@@ -6,8 +6,8 @@ import pytest
 
 from mechanism import KL, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import candidates, support
-from mechanism.experiments.llm.candidates import SIZE_SCALE, SIZES
+from mechanism.tables import candidates, support
+from mechanism.tables.candidates import SIZE_SCALE, SIZES
 
 REWARDS = ("harmless", "humor")
 NAMES = ("initial", "soup 0.00", "soup 0.50", "soup 1.00", "random")

@@ -9,11 +9,11 @@ import pytest
 
 from mechanism import affine_maximizer_payments, misreports, sw_max
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import checks, reports
-from mechanism.experiments.llm.candidates import SIZES, Candidates
-from mechanism.experiments.llm.curves import ALPHAS, curves
-from mechanism.experiments.llm.support import Support
 from mechanism.oracles import brute_force_candidates
+from mechanism.tables import checks, reports
+from mechanism.tables.candidates import SIZES, Candidates
+from mechanism.tables.curves import ALPHAS, curves
+from mechanism.tables.support import Support
 
 matplotlib.use("Agg")
 LAM = 0.1
@@ -48,12 +48,10 @@ def half_payments(monkeypatch):
     candidates, drawn = reports.play_candidates, reports.play_samples
     for module in ("reports", "curves"):
         monkeypatch.setattr(
-            f"mechanism.experiments.llm.{module}.play_candidates",
+            f"mechanism.tables.{module}.play_candidates",
             lambda *a: halved(*a, play=candidates),
         )
-    monkeypatch.setattr(
-        "mechanism.experiments.llm.reports.play_samples", lambda *a: halved(*a, play=drawn)
-    )
+    monkeypatch.setattr("mechanism.tables.reports.play_samples", lambda *a: halved(*a, play=drawn))
 
 
 def one_by_one(games, strategy, parameter, group):
@@ -332,8 +330,8 @@ def test_the_summary_finds_the_fall_of_a_valuation():
 def test_figures_show_what_the_frames_hold():
     from matplotlib import pyplot as plt
 
-    from mechanism.experiments.llm import support
-    from mechanism.figures import llm
+    from mechanism.figures.llm import curves as llm
+    from mechanism.tables import support
 
     source = soups()
     found, other = curves(source, LAM, **FEW), curves(soups(9), LAM, **FEW)

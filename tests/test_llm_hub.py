@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import hub, hub_data, hub_rewards, pipeline
-from mechanism.experiments.llm.config import preset
+from mechanism.llm.config import preset
+from mechanism.llm.hub import data as hub_data
+from mechanism.llm.hub import rewards as hub_rewards
+from mechanism.llm.hub import sources as hub
+from mechanism.llm.runs import pipeline
 
 WORDS = "please tell me a joke about the sea and my boss it was good bad kind ha no yes".split()
 GAMES = ("harmless_humor", "faithful_summary")

@@ -10,8 +10,9 @@ from mechanism import KL, CandidateGame, Mechanism, RLHFGame, sw_max
 from mechanism.core import misreports
 from mechanism.core.errors import InvalidInputError
 from mechanism.core.samplers import sample_game
-from mechanism.experiments.llm import frontier, incentives, noisy_training, payment_study
-from mechanism.figures import llm_payments as figures
+from mechanism.figures.llm import payments as figures
+from mechanism.payments import study as payment_study
+from mechanism.tables import frontier, incentives, noisy_training
 from mechanism.theorems.approximate_dsic import with_noise
 
 LAM = 0.1

@@ -9,13 +9,10 @@ import pytest
 from mechanism import KL, CandidateGame, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.core.samplers import sample_game
-from mechanism.experiments.llm import payment_attack as attacks
-from mechanism.experiments.llm import payment_estimates as estimates
-from mechanism.experiments.llm import payment_models as models
-from mechanism.experiments.llm import payment_recorded as recorded
-from mechanism.experiments.llm import payment_rules as rules
-from mechanism.experiments.llm import payment_study as studies
-from mechanism.figures import llm_payments as figures
+from mechanism.figures.llm import payments as figures
+from mechanism.payments import attack as attacks
+from mechanism.payments import estimates, models, recorded, rules
+from mechanism.payments import study as studies
 from mechanism.theorems.efficient_payments import (
     checkpoint_payments,
     early_stopped_payments,

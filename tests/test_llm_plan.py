@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism.cli import app
-from mechanism.experiments.llm import plan
-from mechanism.experiments.llm.config import PRESETS, Settings, preset
-from mechanism.experiments.llm.costs import Architecture
+from mechanism.llm.config import PRESETS, Settings, preset
+from mechanism.llm.runs import plan
+from mechanism.llm.runs.costs import Architecture
 
 LLAMA = {
     "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 3, "num_attention_heads": 4,

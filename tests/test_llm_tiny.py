@@ -15,11 +15,12 @@ import pytest
 
 from mechanism import KL, ReverseKL, RLHFGame, TotalVariation, sw_max
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm import tiny, trainer_targets
-from mechanism.experiments.llm.config import preset
-from mechanism.experiments.llm.trainer_rules import RULES
-from mechanism.experiments.llm.trainer_targets import compare, target, tree_policy
-from mechanism.figures.llm_trainers import plot_trainers
+from mechanism.figures.llm.trainers import plot_trainers
+from mechanism.llm.config import preset
+from mechanism.llm.models import tiny
+from mechanism.llm.training import targets as trainer_targets
+from mechanism.llm.training.rules import RULES
+from mechanism.llm.training.targets import compare, target, tree_policy
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 RECORDED = Path(__file__).parents[1] / "results" / "llm" / "trainers" / "outcomes.csv"
@@ -56,7 +57,7 @@ def loaded(tmp_path_factory):
     """The initial model as it comes back from disk, with its tokenizer and folder."""
     pytest.importorskip("torch", reason="the tiny model needs torch and transformers")
     pytest.importorskip("transformers")
-    from mechanism.experiments.llm import policies
+    from mechanism.llm.models import policies
 
     folder = tmp_path_factory.mktemp("tiny")
     tiny.make_initial(folder, 0)
@@ -214,7 +215,7 @@ def test_rules_name_known_targets_and_say_what_they_do(game):
 
 def test_the_recorded_comparison_is_whole_and_consistent():
     """Every training is there, gap = lam KL(pi || pi*), and lambda's order is kept by RLOO."""
-    from mechanism.experiments.llm.trainer_rules import plan
+    from mechanism.llm.training.rules import plan
 
     table = pd.read_csv(RECORDED)
     done = set(table[["rule", "lam", "seed", "steps"]].itertuples(index=False, name=None))
@@ -261,7 +262,7 @@ def test_probabilities_sum_to_one_and_agree_with_a_slow_loop(loaded):
 
 def test_samples_and_scores_of_the_pipeline_agree_with_the_exact_law(loaded):
     """Word frequencies of 4 x 500 samples within 5 standard errors; scores within 1e-5."""
-    from mechanism.experiments.llm import sample
+    from mechanism.llm.models import sample
 
     model, tokenizer, _ = loaded
     settings = preset("tiny", device="cpu", sample_batch=1000)
@@ -281,7 +282,7 @@ def test_samples_and_scores_of_the_pipeline_agree_with_the_exact_law(loaded):
 
 
 def test_the_model_comes_back_from_disk_and_depends_on_the_seed(loaded, tmp_path):
-    from mechanism.experiments.llm import policies
+    from mechanism.llm.models import policies
 
     model, tokenizer, _ = loaded
     exact = tiny.exact_log_probs(model, tokenizer, tiny.REQUESTS)
@@ -312,7 +313,7 @@ def test_the_exact_optimum_beats_other_policies_and_differs_by_request(loaded):
 def test_rloo_moves_towards_the_optimum_from_the_right_reference(loaded, tmp_path):
     """One real training, short: the gap halves; and TRL's reference is the initial model."""
     pytest.importorskip("trl", reason="training needs trl")
-    from mechanism.experiments.llm import trainers
+    from mechanism.llm.studies import trainers
 
     _, tokenizer, folder = loaded
     game = trainers.exact_game(folder, 0)

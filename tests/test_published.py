@@ -8,15 +8,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.experiments import hypotheses, published, validation
-from mechanism.experiments.linear_system import (
+from mechanism.experiments.published import reproduction as published
+from mechanism.experiments.published.linear_system import (
     MIXTURE,
     System,
     all_distinct,
     least_half_width,
 )
-from mechanism.experiments.published import CELLS, REWARDS, published_columns, recovered
-from mechanism.experiments.recovery import find_assignments, predict_range, recover
+from mechanism.experiments.published.recovery import find_assignments, predict_range, recover
+from mechanism.experiments.published.reproduction import (
+    CELLS,
+    REWARDS,
+    hypotheses,
+    published_columns,
+    recovered,
+    validation,
+)
 from mechanism.experiments.soups import soups_frame
 
 RESULTS = Path(__file__).parents[1] / "results" / "published"

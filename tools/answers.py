@@ -7,7 +7,7 @@ Run: ``python -m tools.answers FOLDER`` after `make setup-llm`; it writes ``answ
 made again, beginning with `tools.train_heads`.
 
 The model reads the default system message of its chat template. Runs of the experiments use
-another, shorter one (`mechanism.experiments.llm.config`), so their answers differ in kind.
+another, shorter one (`mechanism.llm.config`), so their answers differ in kind.
 """
 
 import json
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechanism.experiments.llm import policies
-from mechanism.experiments.llm.config import preset
-from mechanism.experiments.llm.prompts import load_prompts
+from mechanism.llm.config import preset
+from mechanism.llm.models import policies
+from mechanism.llm.prompts import load_prompts
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = {

@@ -86,7 +86,7 @@ def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path
         reached = closure(names, graph)
         chosen = [path for path in modules if module_name(path) in reached]
     data = files_under(Path("results"), Path("mechanism/data"))
-    if Path("mechanism/experiments/llm/record.py") in chosen:
+    if Path("mechanism/llm/runs/record.py") in chosen:
         data += files_under(Path(os.environ.get("MECHANISM_RUNS", "runs/llm"), "finished"))
     pins = [Path("requirements.txt"), Path("constraints.txt")]
     return [chapter.source, *chosen, *data, *pins]

@@ -14,7 +14,7 @@ import nbformat
 import papermill
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.experiments.llm.config import Settings, from_parameters
+from mechanism.llm.config import Settings, from_parameters
 from tools.chapters import ROOT
 
 CHAPTER = ROOT / "book" / "experiments" / "llm.md"

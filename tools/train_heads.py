@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import rankdata
 
-from mechanism.experiments.llm.heads import DIMENSION, Embedder
+from mechanism.llm.rewards.heads import DIMENSION, Embedder
 from tools.plain_sentences import kind_sentences, unkind_sentences
 
 DATA = Path(__file__).parents[1] / "mechanism/data/llm"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mechanism.experiments.cells import Cell
-from mechanism.experiments.published import CELLS, REWARDS
+from mechanism.experiments.published.reproduction import CELLS, REWARDS
 from mechanism.experiments.soups import (
     METHODS,
     SIZES,

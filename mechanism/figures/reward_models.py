@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mechanism.experiments.llm.reward_statistics import PREFIX, Correlation, histogram, within
+from mechanism.llm.rewards.statistics import PREFIX, Correlation, histogram, within
 from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS, NEUTRAL
 
 

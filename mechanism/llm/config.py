@@ -1,0 +1,218 @@
+"""Every setting of a language-model run, validated in one place.
+
+A run is fixed by its `Settings`. `preset(name, **changes)` starts from one of three scales:
+`tiny` (seconds; every sequence can be enumerated), `small` (SmolLM2-135M, from packages alone) and
+`paper` (Llama-2-7B). Notebook parameters pass through `from_parameters`, since papermill itself
+accepts names that nobody reads.
+"""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mechanism.core.errors import InvalidInputError
+
+Scale = Literal["tiny", "small", "paper"]
+Game = Literal["harmless_humor", "faithful_summary"]
+REWARDS: dict[str, tuple[str, str]] = {
+    "harmless_humor": ("harmless", "humor"),
+    "faithful_summary": ("faithful", "summary"),
+}
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    r"""One run: which game, which model, how it is trained, sampled and priced.
+
+    The trained objective of reward r is SW-Max's own, `E_pi r - lam KL(pi || initial)`.
+
+    >>> preset("tiny", seed=3).seed
+    3
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Scale
+    game: Game = "harmless_humor"
+    train: bool = Field(description="Train a model per reward; otherwise use samples alone.")
+    control: bool = Field(True, description="Also train for the random reward (negative control).")
+    seed: Count = 0
+    lam: Rate = Field(0.1, description="Weight of the KL divergence, in reward units per nat.")
+
+    initial: str = Field(description="Initial model: 'tiny', 'smollm2', a hub id or a folder.")
+    system: str = Field("", description="System message before each prompt; empty for none.")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    substitutes: dict[str, str] = Field(
+        default_factory=dict, description="Folders that stand in for hub ids."
+    )
+
+    prompt_tokens: Positive = Field(256, description="Longer prompts are left out.")
+    max_new_tokens: Positive
+    temperature: Rate = 1.0
+    train_prompts: Positive
+    held_out_prompts: Positive
+    samples: Positive = Field(description="Completions per prompt and candidate when evaluating.")
+    support_prompts: Positive = Field(description="Held-out prompts of the training-free route.")
+    support_samples: Positive = Field(description="Completions per prompt on that route.")
+    sample_batch: Positive = 64
+
+    sft_steps: Count = 0
+    sft_learning_rate: Rate = 1.4e-4
+    trainer: Literal["rloo", "grpo"] = "rloo"
+    steps: Positive
+    batch_prompts: Positive
+    completions: Annotated[int, Field(ge=2)] = Field(description="Completions per prompt and step.")
+    accumulation: Positive = 1
+    learning_rate: Rate
+    lora_rank: Positive = 16
+    lora_alpha: Positive = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    checkpoint_every: Positive = 10
+
+    soups: Annotated[int, Field(ge=2)] = 11
+    bootstrap: Positive = 1000
+
+    @property
+    def rewards(self) -> tuple[str, str]:
+        """Names of the two rewards: group 1's, group 2's."""
+        return REWARDS[self.game]
+
+    @property
+    def batch(self) -> int:
+        """Completions of one optimiser step."""
+        return self.batch_prompts * self.completions * self.accumulation
+
+    def only(self, *names: str) -> dict[str, Any]:
+        """Return the named settings, for the key of a stage that depends on these alone."""
+        chosen = self.model_dump(mode="json")
+        return {name: chosen[name] for name in names}
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "train": True,
+        "initial": "tiny",
+        "lam": 0.3,
+        "max_new_tokens": 3,
+        "train_prompts": 4,
+        "held_out_prompts": 4,
+        "samples": 64,
+        "support_prompts": 4,
+        "support_samples": 64,
+        "sample_batch": 256,
+        "steps": 30,
+        "batch_prompts": 4,
+        "completions": 40,
+        "learning_rate": 1e-2,
+        "lora_rank": 8,
+        "lora_alpha": 16,
+        "checkpoint_every": 10,
+    },
+    "small": {
+        "train": False,
+        "initial": "smollm2",
+        "system": "Answer in one short sentence.",
+        "dtype": "bfloat16",
+        "prompt_tokens": 80,
+        "max_new_tokens": 32,
+        "train_prompts": 64,
+        "held_out_prompts": 40,
+        "samples": 4,
+        "support_prompts": 24,
+        "support_samples": 64,
+        "steps": 110,
+        "batch_prompts": 4,
+        "completions": 4,
+        "learning_rate": 5e-4,  # at 1e-3 noise costs more divergence than is won: learning_rates
+    },
+    "paper": {
+        "train": True,
+        "initial": "meta-llama/Llama-2-7b-hf",
+        "lam": 0.2,
+        "dtype": "bfloat16",
+        "prompt_tokens": 256,
+        "max_new_tokens": 128,
+        "temperature": 0.7,
+        "train_prompts": 20_000,
+        "held_out_prompts": 2_000,
+        "samples": 1,
+        "support_prompts": 200,
+        "support_samples": 64,
+        "sft_steps": 20_000,
+        "steps": 313,
+        "batch_prompts": 8,
+        "completions": 4,
+        "accumulation": 2,
+        "learning_rate": 1e-5,
+        "lora_rank": 64,
+        "lora_alpha": 128,
+        "lora_dropout": 0.05,
+        "checkpoint_every": 25,
+    },
+}
+
+
+def preset(name: str, **changes: Any) -> Settings:
+    """Return the settings of a scale, with changes.
+
+    Raises
+    ------
+    InvalidInputError
+        Where a name is unknown or a value breaks its rule; it names the setting and the rule.
+    """
+    if name not in PRESETS:
+        raise InvalidInputError("preset", name, "not a scale", f"use one of {', '.join(PRESETS)}")
+    summary = {"max_new_tokens": 48} if name == "paper" else {}
+    extra = summary if changes.get("game") == "faithful_summary" else {}
+    try:
+        return Settings.model_validate({"preset": name} | PRESETS[name] | extra | changes)
+    except ValidationError as error:
+        raise _plain(error) from None
+
+
+def from_parameters(parameters: dict[str, Any]) -> Settings:
+    """Return the settings that a notebook's parameters ask for; None means the preset's own.
+
+    >>> from_parameters({"preset": "tiny", "steps": None}).preset
+    'tiny'
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return preset(str(given.pop("preset", "tiny")), **given)
+
+
+NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open"}  # IPython's own names
+
+
+def notebook_settings(names: Mapping[str, Any]) -> tuple[Settings, ...]:
+    """Return the settings of each game that a notebook's global names ask for; called first.
+
+    Papermill makes a global of any name that it is given, known or not. Here a name that is no
+    setting is refused; `run` and names with an underscore, of modules and of functions are ignored.
+    Without `game`, both games are asked for.
+
+    >>> [s.game for s in notebook_settings({"preset": "tiny", "steps": 5})]
+    ['harmless_humor', 'faithful_summary']
+    """
+    given = {
+        name: value
+        for name, value in names.items()
+        if not (name.startswith("_") or name in NOT_PARAMETERS or name == "run")
+        and not (isinstance(value, ModuleType) or callable(value))
+    }
+    games = [given.pop("game")] if given.get("game") else list(REWARDS)
+    return tuple(from_parameters(given | {"game": game}) for game in games)
+
+
+def _plain(error: ValidationError) -> InvalidInputError:
+    """Say the first fault in the project's own words."""
+    fault = error.errors()[0]
+    name = ".".join(map(str, fault["loc"])) or "settings"
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(Settings.model_fields)
+        return InvalidInputError(name, fault["input"], "no such setting", f"use one of {known}")
+    return InvalidInputError(name, fault["input"], fault["msg"], "see mechanism.llm")

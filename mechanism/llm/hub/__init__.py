@@ -1,0 +1,1 @@
+"""What the paper scale reads from the Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""Policies: loading, the tiny model that can be enumerated, sampling, soups."""

@@ -1,0 +1,1 @@
+"""Runs: stages in order, records, plans and costs."""

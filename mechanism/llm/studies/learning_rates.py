@@ -1,0 +1,116 @@
+r"""Does a slower training pay for its divergence? ``python -m mechanism...llm.learning_rates``.
+
+A step's gradient is a mean over few completions. Its noise moves the model about, and the
+divergence that builds up this way grows with the square of the learning rate, while what a step
+wins in reward grows with the rate itself. So one reward of the small scale is trained at several
+rates, nothing else changed, and reward, KL and J = E r - lam KL are measured on held-out prompts.
+Each training is a stage: an interrupted study goes on from its last checkpoint.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mechanism.llm.config import Settings, preset
+from mechanism.llm.runs import pipeline
+from mechanism.llm.runs import record as records
+from mechanism.llm.runs.evaluate import INITIAL
+from mechanism.llm.stages import Store
+from mechanism.tables import candidates
+
+RESULTS = records.RECORDED / "learning_rates"
+RATES = (1e-3, 5e-4, 2.5e-4)
+STEPS = 30
+TRAINED = "trained"
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a training won, in units of its reward, with standard errors over prompts.
+
+    Attributes
+    ----------
+    won, won_se : float
+        Mean reward less that of the initial model, paired over prompts.
+    kl, kl_se : float
+        KL to the initial model of a whole completion, nats.
+    net, net_se : float
+        won - lam kl: how far J rose; negative where the initial model was better.
+    """
+
+    won: float
+    won_se: float
+    kl: float
+    kl_se: float
+    net: float
+    net_se: float
+
+
+def balance(found: candidates.Candidates, name: str, reward: str, lam: float) -> Balance:
+    """Compare candidate `name` with the initial model by the objective of `reward` and `lam`."""
+    values = found.rewards[found.reward_names.index(reward)]
+    row = found.names.index(name)
+    won, kl = values[row] - values[found.names.index(INITIAL)], found.kl[row]
+    figures = []
+    for part in (won, kl, won - lam * kl):
+        figures += [float(part.mean()), float(part.std(ddof=1) / np.sqrt(len(part)))]
+    return Balance(*figures)
+
+
+def settings_of(rate: float, scale: str = "small", steps: int = STEPS) -> Settings:
+    """Return the settings of one training: those of the small scale, but for rate and steps."""
+    changes = {"game": "faithful_summary", "learning_rate": rate, "steps": steps}
+    return preset(scale, train=True, control=False, **changes)
+
+
+def outcome(settings: Settings, store: Store) -> tuple[dict[str, float], float]:
+    """Return the line of one training, and its seconds."""
+    reward = settings.rewards[0]
+    initial = pipeline.initial_model(settings, store)
+    adapter = pipeline.adapter(settings, store, initial, reward)
+    tables = [
+        pipeline.sample_table(settings, store, initial, INITIAL),
+        pipeline.sample_table(settings, store, initial, TRAINED, [adapter], (1.0,)),
+    ]
+    samples = pd.concat([pd.read_parquet(t.path / "samples.parquet") for t in tables])
+    found = candidates.from_table(samples, settings.rewards)
+    line = asdict(balance(found, TRAINED, reward, settings.lam))
+    return {"rate": settings.learning_rate, **line}, adapter.seconds
+
+
+def record(
+    path: Path = RESULTS,
+    root: Path = records.LOCAL / "stages",
+    say: Callable[[str], None] = print,
+    scale: str = "small",
+    steps: int = STEPS,
+) -> pd.DataFrame:
+    """Train what is missing below `root`; write ``outcomes.csv`` and its provenance."""
+    runs = [settings_of(rate, scale, steps) for rate in RATES]
+    made = [outcome(settings, Store(root, say)) for settings in runs]
+    lines, seconds = zip(*made, strict=True)
+    table = pd.DataFrame(lines)
+    records.write_study(
+        path,
+        table,
+        records.origin("python -m mechanism.llm.studies.learning_rates", runs[0])
+        | {
+            "settings": runs[0].model_dump(mode="json", exclude={"learning_rate"}),
+            "reward": runs[0].rewards[0],
+            "seconds_each": [round(each) for each in seconds],
+            "seconds_note": "wall clock of each training; other work on the machine is included",
+        },
+    )
+    return table
+
+
+def recorded(path: Path = RESULTS) -> pd.DataFrame:
+    """Return the recorded lines: learning rate, then the fields of `Balance`."""
+    return pd.read_csv(path / "outcomes.csv")
+
+
+if __name__ == "__main__":
+    record()

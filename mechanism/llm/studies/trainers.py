@@ -1,0 +1,175 @@
+r"""Does the trainer maximise SW-Max? Trainers and their options against the exact optimum.
+
+SW-Max asks for the policy with the greatest :math:`J(\pi) = \sum_i w_i E_\pi rm_i - \lambda
+KL(\pi\|\pi_0)`. On `tiny` J and its maximiser are exact, and so is what every rule tends to
+(`targets`), so that a rule's wrong objective and the noise of training come apart.
+``python -m mechanism.llm.studies.trainers`` trains with every rule, lambda and seed and
+records the comparison; each training is a stage, and finished ones are found again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mechanism import KL, RLHFGame, TotalVariation
+from mechanism.core.errors import Floats
+from mechanism.llm.config import REWARDS, Settings, preset
+from mechanism.llm.models import policies, tiny
+from mechanism.llm.runs import pipeline
+from mechanism.llm.runs import record as records
+from mechanism.llm.stages import Stage, Store
+from mechanism.llm.training.rules import SEEDS, Training, plan
+from mechanism.llm.training.targets import compare, target
+
+RESULTS = records.RECORDED / "trainers"
+STAGES = records.LOCAL / "trainers"
+SIZES = (0.3, 0.7)  # (3, 7) members, times the constant 0.1
+
+
+def settings_of(seed: int) -> Settings:
+    """Return the settings of the initial model: of seed `seed`, on the processor."""
+    return preset("tiny", seed=seed, device="cpu")
+
+
+def fit(training: Training, initial: Path, folder: Path) -> Floats:
+    """Train the model in `initial` by TRL; return its policy over all completions, (P, m).
+
+    The groups' rewards are TRL's reward functions, and their sizes its reward weights.
+    """
+    from transformers import set_seed
+
+    set_seed(training.seed)
+    trainer = make_trainer(training, initial, folder)
+    trainer.train()
+    tokenizer = policies.load_tokenizer(initial)
+    return np.exp(tiny.exact_log_probs(trainer.model.eval(), tokenizer, tiny.REQUESTS))
+
+
+def make_trainer(training: Training, initial: Path, folder: Path) -> Any:
+    """Return the TRL trainer, ready to train; `folder` is scratch space."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers.trainer_callback import PrinterCallback
+    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+    from mechanism.llm.training.train import reward_function
+
+    rule, seed, completions = training.rule, training.seed, training.completions
+    config: Any = {"rloo": RLOOConfig, "grpo": GRPOConfig}[rule.trainer]
+    trainer_class: Any = {"rloo": RLOOTrainer, "grpo": GRPOTrainer}[rule.trainer]
+    arguments = config(
+        output_dir=str(folder), beta=training.lam, max_steps=training.steps,
+        reward_weights=list(SIZES), num_generations=completions,
+        per_device_train_batch_size=completions * len(tiny.REQUESTS),
+        max_completion_length=tiny.MAX_NEW_TOKENS, temperature=1.0, seed=seed, data_seed=seed,
+        learning_rate=rule.learning_rate, lr_scheduler_type="linear", use_cpu=True, bf16=False,
+        disable_dropout=True, gradient_checkpointing=False, dataloader_pin_memory=False,
+        save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True,
+        **rule.options,
+    )  # fmt: skip
+    lora = settings_of(seed)
+    adapter = LoraConfig(
+        r=lora.lora_rank, lora_alpha=lora.lora_alpha, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    # from disk: TRL reloads its reference model from where this one was loaded
+    model, tokenizer = policies.load(initial, lora)
+    trainer = trainer_class(
+        model=model,
+        reward_funcs=[reward_function(tiny.TinyReward(name)) for name in _rewards()],
+        args=arguments,
+        train_dataset=Dataset.from_list([{"prompt": r, "context": r} for r in tiny.REQUESTS]),
+        processing_class=tokenizer,
+        peft_config=adapter if rule.adapter else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _rewards() -> tuple[str, str]:
+    return REWARDS["harmless_humor"]
+
+
+def trained(training: Training, store: Store, initial: Stage) -> Stage:
+    """Train, or find the training again: a stage that holds `policy.npy`, (P, m)."""
+    rule = training.rule
+    made_from = {
+        "trainer": rule.trainer, "options": dict(rule.options), "adapter": rule.adapter,
+        "learning_rate": rule.learning_rate, "lam": training.lam, "seed": training.seed,
+        "steps": training.steps, "completions": training.completions, "sizes": SIZES,
+        "tiny": tiny.definition(), "trl": version("trl"),
+    }  # fmt: skip
+
+    def build(folder: Path) -> None:
+        np.save(folder / "policy.npy", fit(training, initial.path, folder / "scratch"))
+
+    name = f"{rule.trainer}-{training.lam:g}-{training.seed}"
+    return store.run(name, made_from, [initial], build)
+
+
+def exact_game(initial: Path, seed: int) -> RLHFGame:
+    """Return the game of the two groups from the model in `initial`, with lam = 1."""
+    model, tokenizer = policies.load(initial, settings_of(seed))
+    rewards = [tiny.TinyReward(name) for name in _rewards()]
+    return tiny.exact_game(model, tokenizer, tiny.REQUESTS, rewards, SIZES, 1.0)
+
+
+def outcome(training: Training, game: RLHFGame, policy: Floats) -> dict[str, Any]:
+    """Return a line of the table: a trained policy and the rule's target, both against pi*.
+
+    `game` is `exact_game` with any lam.
+    """
+    game = replace(game, divergence=KL(training.lam))
+    line = asdict(training) | {"rule": training.rule.name} | asdict(compare(game, policy))
+    if training.rule.target is not None:
+        aim = target(training.rule.target, game, training.completions)
+        line["target_gap"] = compare(game, aim).gap
+        line["tv_to_target"] = float(TotalVariation(0.5).value(policy, aim).mean())
+    return line
+
+
+def outcomes(store: Store) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield a line of the table and its seconds for every training of the plan."""
+    initial = {seed: pipeline.initial_model(settings_of(seed), store) for seed in SEEDS}
+    games = {seed: exact_game(stage.path, seed) for seed, stage in initial.items()}
+    for training in plan():
+        stage = trained(training, store, initial[training.seed])
+        policy = np.load(stage.path / "policy.npy")
+        yield outcome(training, games[training.seed], policy), stage.seconds
+
+
+def record(
+    path: Path = RESULTS, root: Path = STAGES, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """Train what is missing below `root`, write ``outcomes.csv`` and its provenance into `path`."""
+    lines, seconds = zip(*outcomes(Store(root, say)), strict=True)
+    table = pd.DataFrame(lines)
+    provenance = records.origin("python -m mechanism.llm.studies.trainers", settings_of(0)) | {
+        "seeds": list(SEEDS),
+        "batch": f"{len(tiny.REQUESTS)} requests, times `completions`",
+        "tiny": tiny.definition(),
+        "trainings": len(table),
+        "seconds": round(sum(seconds)),
+        "seconds_each": round(float(np.median(seconds)), 1),
+        "seconds_note": "wall clock, pauses and other work included; seconds_each is the median",
+    }
+    records.write_study(path, table, provenance)
+    return table
+
+
+def recorded(path: Path = RESULTS) -> pd.DataFrame:
+    """Return the recorded comparison: a row a training of `plan`.
+
+    Columns are those of `targets.Comparison`; `target_gap` is the gap of what the rule
+    tends to, and `tv_to_target` the total variation distance at which training ended from that.
+    """
+    return pd.read_csv(path / "outcomes.csv")
+
+
+if __name__ == "__main__":
+    record()

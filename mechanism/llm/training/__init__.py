@@ -1,0 +1,1 @@
+"""Training with TRL, what its trainers maximise, and supervised fine-tuning."""

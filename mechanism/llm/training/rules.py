@@ -1,0 +1,121 @@
+"""The trainers and options that `trainers` compares: what each does to the meaning of lambda."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+LAMBDAS = (0.05, 0.1, 0.3, 1.0)
+SEEDS = (0, 1)
+LONG = ("RLOO", "GRPO, unscaled", "GRPO, unscaled, no ratio")  # whose errors noise could hide
+UNSCALED: dict[str, Any] = {"loss_type": "dr_grpo", "scale_rewards": "none"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A trainer with its options, and what they do to the meaning of lambda.
+
+    Attributes
+    ----------
+    name : str
+        How tables and figures call it.
+    trainer : str
+        "rloo" or "grpo".
+    effect : str
+        What is maximised in the place of J, and why.
+    target : str, optional
+        The policy that it tends to, see `targets.target`; None where no formula is known.
+    options : Mapping
+        What differs from TRL's defaults, beta = lambda apart.
+    adapter : bool
+        Whether only a low-rank adapter is trained, as the pipeline does.
+    """
+
+    name: str
+    trainer: str
+    effect: str
+    target: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    adapter: bool = False
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak of Adam's learning rate, which falls linearly to 0."""
+        return 3e-3 if self.adapter else 5e-4
+
+
+RULES = (
+    Rule(
+        "RLOO", "rloo",
+        "J itself: lam log(pi / pi0) of the whole text is part of its reward, so that the expected"
+        " update is the gradient of J",
+        "exact",
+    ),
+    Rule("RLOO, adapter", "rloo", "J, as far as the adapter can express it", "exact", adapter=True),
+    Rule(
+        "RLOO, 2 iterations", "rloo",
+        "J, with a second step on the same texts, whose advantages are one step old and whose"
+        " ratio is clipped: lam keeps its meaning, half as many texts are drawn",
+        "exact", {"num_iterations": 2},
+    ),
+    Rule(
+        "RLOO, normalised", "rloo",
+        "J over the deviation of reward and divergence together: lam keeps its meaning, and Adam"
+        " undoes the scale",
+        "exact", {"normalize_advantages": True},
+    ),
+    Rule(
+        "GRPO, unscaled", "grpo",
+        "each token's KL is differentiated with its prefix held fixed, so no token is charged for"
+        " the divergence of the tokens that it leads to; and the baseline holds the text's own"
+        " reward, so that lam is worth lam n / (n - 1) with n texts a prompt",
+        "gross", UNSCALED,
+    ),
+    Rule(
+        "GRPO, unscaled, no ratio", "grpo",
+        "the same, and without the ratio pi / pi_old before the penalty its gradient is that of"
+        " KL(pi0 || pi), another divergence",
+        "reverse", UNSCALED | {"use_bias_correction_kl": False},
+    ),
+    Rule(
+        "GRPO, mean over tokens", "grpo",
+        "as unscaled, with each text weighted by 1 / its length",
+        None, {"loss_type": "grpo", "scale_rewards": "none"},
+    ),
+    Rule(
+        "GRPO, batch scaling", "grpo",
+        "rewards are divided by their deviation in the batch and the penalty is not: lam is worth"
+        " lam times that deviation, which shrinks as the model learns",
+        "batch", {"scale_rewards": "batch"},
+    ),
+    Rule(
+        "GRPO, defaults", "grpo",
+        "rewards are divided by their deviation among the texts of a prompt: sizes w and 10 w train"
+        " the same model, and lam is worth lam times a deviation that shrinks as the model learns",
+        "group",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: by which rule, at which lambda, from which seed, and how much of it.
+
+    `completions` are drawn for every request in each of `steps` batches.
+    """
+
+    rule: Rule
+    lam: float
+    seed: int
+    steps: int = 300
+    completions: int = 16
+
+
+def plan() -> tuple[Training, ...]:
+    """List all trainings: every rule, then some with 16 times the texts, where noise is small."""
+    short = product(SEEDS, LAMBDAS, RULES)
+    long = [rule for rule in RULES if rule.name in LONG]
+    return (
+        *(Training(rule, lam, seed) for seed, lam, rule in short),
+        *(Training(rule, min(LAMBDAS), 0, 600, 128) for rule in long),
+    )

@@ -1,0 +1,1 @@
+"""Estimates of payments from samples, and what they cost."""

@@ -1,0 +1,1 @@
+"""The mechanism on tables of samples and candidates, without torch."""
