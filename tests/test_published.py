@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mechanism.experiments.published import hypotheses, validation
 from mechanism.experiments.published import reproduction as published
 from mechanism.experiments.published.linear_system import (
     MIXTURE,
@@ -19,10 +20,8 @@ from mechanism.experiments.published.recovery import find_assignments, predict_r
 from mechanism.experiments.published.reproduction import (
     CELLS,
     REWARDS,
-    hypotheses,
     published_columns,
     recovered,
-    validation,
 )
 from mechanism.experiments.soups import soups_frame
 
