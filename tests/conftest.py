@@ -1,8 +1,10 @@
 """Shared games and divergences: one table drives every test of an optimum."""
 
+import os
 import warnings
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from mechanism import (
@@ -47,3 +49,17 @@ def _no_floating_point_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         yield
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory):
+    """Folder of one short tiny run, trained once for all workers, and its seconds."""
+    from tests.short_run import undisturbed
+
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder, clock = root / "short_run", root / "short_run.seconds"
+    with FileLock(root / "short_run.lock"):
+        if not clock.exists():
+            clock.write_text(str(undisturbed(folder)))
+    return folder, float(clock.read_text())

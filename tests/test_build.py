@@ -1,7 +1,5 @@
 """The build: what a page must have, what a chapter depends on, how it runs, what is staged."""
 
-import ast
-import re
 import subprocess
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from tools.chapters import (
     all_notebooks,
     find_chapters,
     is_notebook,
-    toc_docnames,
 )
 from tools.dependencies import (
     closure,
@@ -70,60 +67,6 @@ def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
 
 def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", name=name, text=text)
-
-
-# what the repository must look like
-
-
-def test_contents_and_pages_agree():
-    pages = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.md")}
-    named = toc_docnames()
-    assert len(named) == len(set(named))
-    assert {Path(name) for name in named} == pages
-
-
-def test_a_stem_names_one_chapter():
-    stems = [Path(name).name for name in toc_docnames()]
-    assert len(stems) == len(set(stems))
-
-
-ROOMS = ("core", "theorems", "experiments", "llm/rewards", "")
-IN_A_PART = [chapter for chapter in find_chapters() if chapter.docname.count("/") == 2]
-
-
-@pytest.mark.parametrize("chapter", IN_A_PART, ids=lambda chapter: chapter.stem)
-def test_chapter_has_module_and_test_of_the_same_stem(chapter):
-    rooms = [ROOT / "mechanism" / room for room in ROOMS]
-    modules = [room / chapter.stem for room in rooms]
-    assert any(path.with_suffix(".py").exists() or path.is_dir() for path in modules)
-    assert (ROOT / "tests" / f"test_{chapter.stem}.py").exists()
-
-
-@pytest.mark.parametrize("chapter", find_chapters(), ids=lambda chapter: chapter.stem)
-def test_chapter_can_be_run_with_another_seed(chapter):
-    import jupytext
-
-    cells = jupytext.read(ROOT / chapter.source).cells
-    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
-    assert len(tagged) == 1
-    assigned = [node for node in ast.parse(tagged[0].source).body if isinstance(node, ast.Assign)]
-    assert "seed" in {target.id for node in assigned for target in node.targets}
-
-
-def test_no_path_of_one_machine():
-    roots = "|".join(["home", "Users", "root", "work", "tmp"])
-    pattern = rf"(^|[^A-Za-z0-9_.])/({roots})/"
-    command = ["git", "grep", "-nIE", pattern, "--", ".", ":!constraints.txt"]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if found.returncode == 128:
-        pytest.skip("not a git checkout")
-    assert found.stdout == ""
-
-
-def test_help_lists_every_target():
-    text = (ROOT / "Makefile").read_text()
-    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split())
-    assert set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)) == phony
 
 
 # what a chapter depends on

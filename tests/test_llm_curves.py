@@ -11,30 +11,12 @@ from mechanism import affine_maximizer_payments, misreports, sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.oracles import brute_force_candidates
 from mechanism.tables import checks, reports
-from mechanism.tables.candidates import SIZES, Candidates
+from mechanism.tables.candidates import SIZES
 from mechanism.tables.curves import ALPHAS, curves
 from mechanism.tables.support import Support
+from tests.sample_tables import FEW, LAM, NAMES, samples, soups
 
 matplotlib.use("Agg")
-LAM = 0.1
-NAMES = ("harmless", "humor")
-FEW = dict(alphas=np.array([0.0, 0.4, 1.0, 2.5]), betas=np.array([0.5, 1.0, 1.7]), replicates=20)
-
-
-def soups(seed=0, k=7, prompts=12, noise=0.1):
-    """A concave front with noise, and KL that grows towards its ends."""
-    rng = np.random.default_rng(seed)
-    share = np.linspace(0, 1, k)
-    front = 0.4 + 0.3 * np.sqrt(np.stack([share, 1 - share]))
-    rewards = front[..., None] + noise * rng.normal(size=(2, k, prompts))
-    kl = 0.3 * (share - 0.5)[:, None] ** 2 + 0.05 * rng.normal(size=(k, prompts))
-    return Candidates(tuple(f"soup {s:.2f}" for s in share), NAMES, rewards, kl, np.abs(kl))
-
-
-def samples(seed=0, prompts=8, count=16):
-    rng = np.random.default_rng(seed)
-    raw = rng.beta(2, 2, size=(prompts, 2, count)) + 0.2 * rng.normal(size=(prompts, 1, 1))
-    return Support(NAMES, raw, raw.min(axis=(0, 2)), raw.max(axis=(0, 2)))
 
 
 def halved(own, reported, *rest, play=reports.play_candidates):
@@ -219,69 +201,6 @@ def test_no_report_beats_enumeration_and_the_gains_are_reached():
     assert max(found) > 0.01
     with pytest.raises(InvalidInputError, match="each of 7 candidates"):
         checks.best_response(source, (3, 7), LAM, payments=np.zeros(3))
-
-
-@pytest.mark.parametrize("source", [soups(6), samples(6)], ids=["candidates", "samples"])
-def test_intervals_are_those_of_replicates_made_by_hand(source):
-    """Each replicate is a source of its own, with its prompts repeated as often as drawn."""
-    found = curves(source, LAM, [(5, 5)], seed=8, level=0.8, **FEW)
-    draws = np.random.default_rng(8).multinomial(
-        source.prompts, np.full(source.prompts, 1 / source.prompts), 20
-    )
-    made = []
-    for counts in draws:
-        drawn = np.repeat(np.arange(source.prompts), counts)
-        if isinstance(source, Support):
-            again = replace(source, rewards=source.rewards[drawn])
-        else:
-            again = replace(source, rewards=source.rewards[..., drawn], kl=source.kl[:, drawn])
-        made.append(curves(again, LAM, [(5, 5)], **FEW | {"replicates": 1}).frame)
-    for name in ("valuation", "payment", "utility", "gain"):
-        low, high = np.quantile([frame[name] for frame in made], (0.1, 0.9), axis=0)
-        np.testing.assert_allclose(found.frame[f"{name}_low"], low, atol=1e-12)
-        np.testing.assert_allclose(found.frame[f"{name}_high"], high, atol=1e-12)
-    if isinstance(source, Candidates):
-        same = np.mean([frame.choice == found.frame.choice for frame in made], axis=0)
-        np.testing.assert_allclose(found.frame.stability, same)
-
-
-def covered(draw, truth):
-    """Share of 200 data sets whose 90 % interval for the truthful utility holds the true one."""
-    grids = dict(alphas=np.array([1.0, 2.0]), betas=np.array([0.5, 1.0]))
-    hits = []
-    for seed in range(200):
-        rows = curves(draw(seed), LAM, [(5, 5)], replicates=300, level=0.9, **grids).frame
-        hits.append(rows.utility_low[0] <= truth <= rows.utility_high[0])
-    return np.mean(hits)
-
-
-def test_candidate_intervals_cover_about_as_often_as_promised():
-    """The winner is clear, so that its choice is regular; three binomial standard errors."""
-    means = np.array([[0.2, 0.6, 0.8], [0.8, 0.6, 0.3]])
-
-    def draw(seed):
-        rng = np.random.default_rng(seed)
-        noise = 0.15 * rng.normal(size=(2, 3, 40)) + 0.1 * rng.normal(size=40)
-        kl = 0.05 + 0.05 * rng.normal(size=(3, 40))
-        return Candidates(("a", "b", "c"), NAMES, means[..., None] + noise, kl, np.abs(kl))
-
-    exact = replace(draw(0), rewards=means[..., None], kl=np.full((3, 1), 0.05))
-    truth = curves(exact, LAM, [(5, 5)], replicates=1).summary().utility[0]
-    assert 0.83 <= covered(draw, truth) <= 0.97
-
-
-def test_sample_intervals_cover_about_as_often_as_promised():
-    """The target is the expectation at this number of samples: their bias is not covered."""
-    ends = np.zeros(2), np.ones(2)
-
-    def draw(seed, prompts=40):
-        rng = np.random.default_rng(seed)
-        shape = rng.uniform(1, 4, size=(prompts, 2, 1))
-        return Support(NAMES, rng.beta(shape, 2.0, size=(prompts, 2, 16)), *ends)
-
-    truth = curves(draw(99, 40_000), LAM, [(5, 5)], np.array(0).item(), np.array([1.0, 2.0]),
-                   np.array([0.5, 1.0]), 1).summary().utility[0]  # fmt: skip
-    assert 0.83 <= covered(draw, truth) <= 0.97
 
 
 def test_all_curves_of_64_prompts_and_64_samples_take_well_under_a_second():

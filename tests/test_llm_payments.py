@@ -8,25 +8,16 @@ import pytest
 
 from mechanism import KL, CandidateGame, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import InvalidInputError
-from mechanism.core.samplers import sample_game
 from mechanism.figures.llm import payments as figures
 from mechanism.payments import attack as attacks
-from mechanism.payments import estimates, models, recorded, rules
+from mechanism.payments import estimates, models, recorded
 from mechanism.payments import study as studies
 from mechanism.theorems.efficient_payments import (
     checkpoint_payments,
     early_stopped_payments,
     others_welfare,
 )
-
-LAM = 0.1
-SIZES = np.array([0.3, 0.7])
-
-
-def make_game(outcomes=80, prompts=8, seed=0, lam=LAM):
-    rng = np.random.default_rng(seed)
-    game = sample_game(rng, 2, outcomes, KL(lam), "maximum", batch=(prompts,))
-    return RLHFGame(game.rewards, SIZES, game.reference, KL(lam))
+from tests.payment_games import LAM, SIZES, drawn, make_game
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +32,6 @@ def study(game):
 
 def pick(study, method, samples):
     return study[(study.method == method) & (study.samples == samples)]
-
-
-def drawn(game, policy, count, repeats, seed=0):
-    shape = (repeats, len(policy), count)
-    index = studies.draw(policy, np.random.default_rng(seed).random(shape))
-    return index, studies.gather(game.rewards, index)
 
 
 def test_samples_have_the_frequencies_of_the_policy(game):
@@ -282,39 +267,6 @@ def test_estimates_say_what_they_cost(game):
 def test_errors_name_the_fault(call, message):
     with pytest.raises(InvalidInputError, match=message):
         call()
-
-
-def test_which_rules_keep_what():
-    """Search of 80 reports a group: exact rules lose nothing, the control and known samples do."""
-    game = make_game(outcomes=40, prompts=4, seed=3)
-    direction = rules.drawn_outcomes(game, 24)
-    found = {
-        name: attacks.attack(game, rule, name, direction, budget=80)
-        for name, rule in rules.payment_rules(game, 24).items()
-    }
-    gains = {name: float(one.gain.max()) for name, one in found.items()}
-    for name in ("leave-one-out", "heuristic 2", "log-partition, pivot only"):
-        assert gains[name] <= 1e-12, name
-    for name in ("half of it (control)", "log-partition", "released model", "heuristic 1"):
-        assert gains[name] > 1e-3, name
-    assert found["heuristic 2"].payment.min() < -1e-3
-    for name in ("leave-one-out", "log-partition", "released model", "heuristic 1"):
-        assert found[name].payment.min() >= -1e-9, name
-    best = found["half of it (control)"].responses[0]
-    reported = np.asarray(studies.exact_payments(best.report)) / 2
-    after = best.game.utilities(sw_max(best.report), reported).mean(axis=0)[0]
-    assert after - found["half of it (control)"].utility[0] == pytest.approx(best.gain)
-
-
-def test_known_samples_are_worth_less_in_expectation():
-    """The same rule, averaged over 40 draws, leaves a tenth of the gain or less."""
-    game = make_game(outcomes=40, prompts=4, seed=3)
-    direction = rules.drawn_outcomes(game, 24)
-    one, many = (
-        attacks.attack(game, rules.payment_rules(game, 24, r)["log-partition"], "", direction, 80)
-        for r in (1, 40)
-    )
-    assert many.gain.max() < 0.1 * one.gain.max()
 
 
 def test_figures_show_every_method(game, study):

