@@ -15,10 +15,10 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Sampler
 from mechanism.core.errors import InvalidInputError
 from mechanism.core.payments import Mechanism
-from mechanism.theorems.best_response import Sampler
-from mechanism.theorems.claim_result import ClaimResult
 
 CONTROL_SEED = 1_000_003  # added to the seed, so that controls draw games that no checker sees
 
@@ -93,7 +93,8 @@ _ALL = (
           ("no payments", INTERIOR, "f twice differentiable, f'' > 0"), _GRAD,
           "gradient:check_thm_4_3"),
     Claim("lemma-B.1", "A strongly convex f gives a continuous rule, modulus 2 D / alpha.",
-          ("f strongly convex with modulus alpha",), _EQUIVALENCE, "continuity:check_lemma_B_1"),
+          ("f strongly convex with modulus alpha",), _EQUIVALENCE,
+          "payment_equivalence:check_lemma_B_1"),
     Claim("thm-B.2-1", "Truth is not optimal if t(x1) != 0 for some 0 < rm(x1) < 1.",
           ("maximum normalisation", INTERIOR), _GRAD, "gradient:check_thm_B_2_1"),
     Claim("thm-B.2-2", "Truth is not optimal if t(x1) < 0 for some 0 < rm(x1) < 1.",
@@ -106,9 +107,9 @@ _ALL = (
     Claim("prop-4.6", "Sizes public: payments of a rule differ by a term of the others alone.",
           ("both payments are DSIC",), _EQUIVALENCE, "payment_equivalence:check_prop_4_6"),
     Claim("prop-4.8-kl", "The KL rule is continuous, with the modulus of the proof.",
-          (EXACT,), _EQUIVALENCE, "continuity:check_prop_4_8_kl"),
+          (EXACT,), _EQUIVALENCE, "payment_equivalence:check_prop_4_8_kl"),
     Claim("prop-4.8-chi2", "The chi-squared rule is continuous, with modulus D / lam.",
-          (EXACT, INTERIOR), _EQUIVALENCE, "continuity:check_prop_4_8_chi2"),
+          (EXACT, INTERIOR), _EQUIVALENCE, "payment_equivalence:check_prop_4_8_chi2"),
     Claim("thm-4.9", "Payment equivalence, where one report makes the outcome size-blind.",
           ("continuous, implementable rule",), _EQUIVALENCE, "payment_equivalence:check_thm_4_9"),
     Claim("cor-4.10", "SW-Max satisfies payment equivalence in rewards and sizes.",
@@ -140,7 +141,7 @@ _ALL = (
           ("all types of one group",), "practice/cycle_monotonicity",
           "cycle_monotonicity:check_prop_E_2"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
-          (EXACT, "real sizes"), _AFF, "identity_area:check_identity_area"),
+          (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area"),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}
 

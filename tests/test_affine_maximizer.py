@@ -16,22 +16,21 @@ from mechanism import (
     affine_maximizer_payments,
     sw_max,
 )
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import draw_candidate_game, draw_rlhf_game
+from mechanism.attack.type_tables import explore
 from mechanism.core.samplers import sample_game
 from mechanism.theorems.affine_maximizer import (
     check_dsic,
+    check_identity_area,
     check_ir,
     check_non_negative,
     check_prop_4_4,
-    value_identity_gap,
-)
-from mechanism.theorems.claim_result import scale
-from mechanism.theorems.identity_area import (
-    check_identity_area,
     size_breakpoints,
     size_curve,
     utility_area,
+    value_identity_gap,
 )
-from mechanism.theorems.type_tables import draw_candidate_game, draw_rlhf_game, explore
 
 CHECKS = {"DSIC": check_dsic, "IR": check_ir, "sign": check_non_negative}
 SAMPLERS = {"rlhf": draw_rlhf_game, "candidate": draw_candidate_game}

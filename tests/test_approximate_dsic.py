@@ -19,6 +19,7 @@ from mechanism import (
     affine_maximizer_payments,
     sw_max,
 )
+from mechanism.attack.games import draw_games, pick
 from mechanism.certificates.approximate_dsic import (
     certify_kl_tightness,
     prove_lemma_d_1,
@@ -43,7 +44,6 @@ from mechanism.theorems.approximate_dsic import (
     with_noise,
     worst_two_outcomes,
 )
-from mechanism.theorems.rlhf_game import draw_games, pick
 
 SHARP = (KL, ChiSquared, TotalVariation, ReverseKL, SquaredHellinger, JensenShannon)
 

@@ -21,18 +21,15 @@ from mechanism import (
     misreports,
     sw_max,
 )
-from mechanism.core.samplers import sample_candidate_game, sample_game
-from mechanism.theorems.best_response import (
+from mechanism.attack.best_response import (
     candidate_reports,
     derivative_free_search,
     gradient_search,
-    project_face,
-    project_simplex,
-    report_sizes,
     utility_gradient,
-    zero_payments,
 )
-from mechanism.theorems.claim_result import scale
+from mechanism.attack.claim_result import scale
+from mechanism.attack.reports import project_face, project_simplex, report_sizes, zero_payments
+from mechanism.core.samplers import sample_candidate_game, sample_game
 
 FREE = Mechanism(sw_max, zero_payments)
 PAID = Mechanism.affine_maximizer()

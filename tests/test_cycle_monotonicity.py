@@ -6,6 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mechanism import KL, CandidateGame, Mechanism, RLHFGame, sw_max
+from mechanism.attack.programs import least_regret
+from mechanism.attack.reports import random_type
+from mechanism.attack.type_graph import (
+    cycle_length,
+    least_cycle_mean,
+    shortest_paths,
+    shortest_violating_cycle,
+    type_graph,
+)
 from mechanism.certificates.cycle_monotonicity import (
     WITNESSES,
     implementable_is_monotone,
@@ -14,25 +23,19 @@ from mechanism.certificates.cycle_monotonicity import (
 )
 from mechanism.controls.cycle_monotonicity import CONTROLS
 from mechanism.theorems.cycle_monotonicity import (
+    RULES,
     check_prop_E_2,
     draw_two_groups,
     hand_example,
-    least_regret,
+    maxmin_rlhf,
+    nash_welfare,
     search,
+    solve_slowly,
     survey,
     triangle_loop,
     truth_slack,
     v_payment,
     v_payments,
-)
-from mechanism.theorems.other_rules import RULES, maxmin_rlhf, nash_welfare, solve_slowly
-from mechanism.theorems.payment_equivalence import random_type
-from mechanism.theorems.type_graph import (
-    cycle_length,
-    least_cycle_mean,
-    shortest_paths,
-    shortest_violating_cycle,
-    type_graph,
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mechanism import KL, RLHFGame, affine_maximizer_payments, sw_max
+from mechanism.attack.games import draw_rlhf_game
 from mechanism.certificates.efficient_payments import (
     certify_exaggeration,
     certify_negative_payment,
@@ -27,7 +28,6 @@ from mechanism.theorems.efficient_payments import (
     share_after,
     training_path,
 )
-from mechanism.theorems.type_tables import draw_rlhf_game
 
 
 @pytest.mark.parametrize("games", ["rlhf", "candidate"])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mechanism import KL, Alpha, ReverseKL, RLHFGame, sw_max
+from mechanism.attack.best_response import utility_gradient
 from mechanism.certificates import gradient as certificates
 from mechanism.controls.gradient import CONTROLS
 from mechanism.theorems import gradient as chapter
 from mechanism.theorems import misreport
-from mechanism.theorems.best_response import utility_gradient
 
 CHECKERS = {
     "thm-B.2-1": chapter.check_thm_B_2_1,

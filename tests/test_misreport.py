@@ -16,8 +16,9 @@ from mechanism import (
     solve,
     sw_max,
 )
+from mechanism.attack.games import pick
 from mechanism.theorems import misreport as chapter
-from mechanism.theorems.kinked_divergences import flat_kl, kl_plus_tv, kl_with_kink
+from mechanism.theorems.misreport import flat_kl, kl_plus_tv, kl_with_kink
 
 
 def changed(game, rewards):
@@ -104,10 +105,10 @@ def test_part_2_fails_without_its_assumptions(family):
 def test_error_bound_covers_the_distance_to_the_oracle(k):
     rng, judged = np.random.default_rng(k), 0
     for _ in range(8):
-        batch = chapter.draw(rng, (chapter.SMOOTH[k],))
+        batch = chapter.draw_batch(rng, (chapter.SMOOTH[k],))
         if batch.outcomes > 6 or (batch.rewards[:, 0].min(axis=-1) <= 0).any():
             continue
-        game = chapter.single(batch, (0,))
+        game = pick(batch, (0,))
         if sw_max(game).min() < 1e-100 or np.ptp(game.rewards[0]) == 0:
             continue
         report = chapter.exaggerated(game, np.array(0.5))

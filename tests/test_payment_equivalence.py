@@ -19,6 +19,9 @@ from mechanism import (
     affine_maximizer_payments,
     sw_max,
 )
+from mechanism.attack.paths import path_payment
+from mechanism.attack.reports import random_type
+from mechanism.attack.type_graph import shortest_paths, type_graph
 from mechanism.certificates.payment_equivalence import (
     kl_modulus_reached,
     kl_paper_factor,
@@ -26,37 +29,30 @@ from mechanism.certificates.payment_equivalence import (
 )
 from mechanism.controls.payment_equivalence import CONTROLS
 from mechanism.core.samplers import sample_candidate_game, sample_game
-from mechanism.theorems.continuity import (
+from mechanism.theorems.payment_equivalence import (
+    around_constant,
+    bregman_gaps,
+    check_cor_4_10,
     check_lemma_B_1,
+    check_lemma_C_1,
+    check_lemma_C_2,
+    check_prop_4_6,
     check_prop_4_8_chi2,
     check_prop_4_8_kl,
+    check_thm_4_9,
     chi2_paper,
     chi2_sharp,
     kl_paper,
     kl_sharp,
-    swap_game,
-    tightness,
-)
-from mechanism.theorems.payment_equivalence import (
-    around_constant,
-    check_cor_4_10,
-    check_lemma_C_1,
-    check_lemma_C_2,
-    check_prop_4_6,
-    check_thm_4_9,
-    path_payment,
-    random_type,
-    refine,
-    through_constant,
-)
-from mechanism.theorems.size_jumps import (
-    bregman_gaps,
     min_max_reports,
+    refine,
     rough_arc,
     rough_arc_game,
     size_freedom,
+    swap_game,
+    through_constant,
+    tightness,
 )
-from mechanism.theorems.type_graph import shortest_paths, type_graph
 
 PATH_CHECKS = [check_prop_4_6, check_thm_4_9, check_cor_4_10, check_lemma_C_1, check_lemma_C_2]
 

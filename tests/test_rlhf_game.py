@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from mechanism import KL, affine_maximizer_payments, sw_max
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import FAMILIES, draw_games, pick
 from mechanism.core.normalization import check_rewards
 from mechanism.figures.rlhf_game import plot_report, plot_shares
-from mechanism.theorems.claim_result import scale
 from mechanism.theorems.rlhf_game import (
-    FAMILIES,
     check_lemma_d_1,
-    draw_games,
     example_game,
     extremal_pair,
     largest_difference,
-    pick,
     polarised,
     report_effect,
     sharp_constant,

@@ -22,11 +22,12 @@ from mechanism import (
     solve,
     sw_max,
 )
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import FAMILIES, draw_games, pick
 from mechanism.core.errors import InvalidInputError
 from mechanism.figures.sw_max import plot_duals, plot_simplex, plot_strength
 from mechanism.oracles import optimum_cvxpy, optimum_mpmath
-from mechanism.theorems.claim_result import scale
-from mechanism.theorems.rlhf_game import FAMILIES, draw_games, example_game, pick
+from mechanism.theorems.rlhf_game import example_game
 from mechanism.theorems.sw_max import (
     CERTIFIED,
     challenge,

@@ -16,7 +16,7 @@ import z3  # type: ignore[import-untyped]
 from mechanism.core.divergences import KL
 from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
-from mechanism.theorems.other_rules import RULES, RuleName
+from mechanism.theorems.cycle_monotonicity import RULES, RuleName
 
 BITS = 200
 

@@ -4,13 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game
+from mechanism.attack.reports import zero_payments
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.affine_maximizer import check_dsic, check_ir, check_prop_4_4
-from mechanism.theorems.best_response import Game, zero_payments
-from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.identity_area import check_identity_area
+from mechanism.theorems.affine_maximizer import (
+    check_dsic,
+    check_identity_area,
+    check_ir,
+    check_prop_4_4,
+)
 
 Control = Callable[[int, int], ClaimResult]
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.approximate_dsic import check_lemma_d_2, check_thm_4_12
-from mechanism.theorems.best_response import Game
-from mechanism.theorems.claim_result import ClaimResult
 from mechanism.theorems.rlhf_game import check_lemma_d_1, largest_difference
 
 Control = Callable[[int, int], ClaimResult]

@@ -6,14 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game
+from mechanism.attack.type_graph import TypeGraph
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.cycle_monotonicity import check_prop_E_2, draw_two_groups, v_payments
-from mechanism.theorems.other_rules import maxmin_rlhf, nash_welfare
-from mechanism.theorems.type_graph import Game, TypeGraph
+from mechanism.theorems.cycle_monotonicity import (
+    check_prop_E_2,
+    draw_two_groups,
+    maxmin_rlhf,
+    nash_welfare,
+    v_payments,
+)
 
 Control = Callable[[int, int], ClaimResult]
 

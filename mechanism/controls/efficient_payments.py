@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
-from mechanism.theorems.best_response import Game
-from mechanism.theorems.claim_result import ClaimResult
 from mechanism.theorems.efficient_payments import (
     check_heuristic_1,
     check_heuristic_2,

@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
 from mechanism.core.divergences import KL, Alpha, ChiSquared
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems import gradient, misreport
-from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.gradient import Case, Deviation, Weights, check_case, weights
+from mechanism.theorems.gradient import Condition, Deviation, Weights, check_case, weights
 
 Control = Callable[[int, int], ClaimResult]
 
@@ -70,7 +70,7 @@ def one_per_cent_model(game: RLHFGame, policy: Floats) -> Floats:
 # broken directions
 
 
-def _reversed(case: Case) -> Case:
+def _reversed(case: Condition) -> Condition:
     def broken(game: RLHFGame, i: int, a: Floats, rank: Floats) -> Deviation:
         """t with its sign flipped: epsilon goes the other way, within the room there."""
         found = case(game, i, a, rank)
@@ -105,7 +105,7 @@ def from_positive(game: RLHFGame, i: int, a: Floats, rank: Floats) -> Deviation:
     return Deviation(direction, room, np.where(apart, 0.1, 0.0))
 
 
-def _case(claim: str, case: Case, norm: Normalization) -> Control:
+def _case(claim: str, case: Condition, norm: Normalization) -> Control:
     return lambda budget, seed: check_case(claim, ((case, norm),), budget=budget, seed=seed)
 
 

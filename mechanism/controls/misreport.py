@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.claim_result import ClaimResult
 from mechanism.theorems.misreport import check_part_1, check_part_2
 
 Control = Callable[[int, int], ClaimResult]

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game
 from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.best_response import Game
-from mechanism.theorems.claim_result import ClaimResult
 from mechanism.theorems.efficient_payments import checkpoint_payments, early_stopped_payments
 from mechanism.theorems.necessary_payments import (
     check_cor_4_13,

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Game, draw_candidate_game
+from mechanism.attack.type_graph import shortest_paths
 from mechanism.core.divergences import KL, ChiSquared, Divergence, TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems import continuity, payment_equivalence
-from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.type_graph import Game, draw_candidate_game, shortest_paths
+from mechanism.theorems import payment_equivalence
 
 Control = Callable[[int, int], ClaimResult]
 
@@ -91,7 +92,7 @@ def _size_controls(check: Callable[..., ClaimResult]) -> dict[str, Control]:
     }
 
 
-def _tighter(bound: continuity.Bound) -> continuity.Bound:
+def _tighter(bound: payment_equivalence.Bound) -> payment_equivalence.Bound:
     return lambda change, strength: 0.99 * bound(change, strength)
 
 
@@ -115,7 +116,7 @@ def _free(game: Game) -> Floats:
 
 
 def _modulus_controls(
-    check: Callable[..., ClaimResult], sharp: continuity.Bound
+    check: Callable[..., ClaimResult], sharp: payment_equivalence.Bound
 ) -> dict[str, Control]:
     return {
         "bound 1 % too small": lambda b, s: check(None, b, s, _tighter(sharp)),
@@ -147,12 +148,16 @@ CONTROLS: dict[str, dict[str, Control]] = {
             _paying(lambda game: affine_maximizer_payments(game) / 2), _uniform_chi2, b, s
         ),
     },
-    "prop-4.8-kl": _modulus_controls(continuity.check_prop_4_8_kl, continuity.kl_sharp),
-    "prop-4.8-chi2": _modulus_controls(continuity.check_prop_4_8_chi2, continuity.chi2_sharp),
+    "prop-4.8-kl": _modulus_controls(
+        payment_equivalence.check_prop_4_8_kl, payment_equivalence.kl_sharp
+    ),
+    "prop-4.8-chi2": _modulus_controls(
+        payment_equivalence.check_prop_4_8_chi2, payment_equivalence.chi2_sharp
+    ),
     "lemma-B.1": {
         name: control
         for name, control in _modulus_controls(
-            continuity.check_lemma_B_1, continuity.strong_sharp
+            payment_equivalence.check_lemma_B_1, payment_equivalence.strong_sharp
         ).items()
         if name != "total variation in its place"  # its bound is wide where the modulus is small
     },

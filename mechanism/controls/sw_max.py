@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mechanism.attack.claim_result import ClaimResult
 from mechanism.core.errors import Floats
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.claim_result import ClaimResult
 from mechanism.theorems.sw_max import check_optimality
 
 Control = Callable[[int, int], ClaimResult]

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import differential_evolution
 
+from mechanism.attack.best_response import BestResponse
+from mechanism.attack.reports import project_report
 from mechanism.core import misreports
 from mechanism.core.errors import Floats, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.payments.rules import Rule
-from mechanism.theorems.best_response import BestResponse, project_report
 
 ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0, 3.0)
 BETAS = (0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0)

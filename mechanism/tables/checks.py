@@ -25,7 +25,7 @@ from mechanism.tables.candidates import Candidates
 from mechanism.tables.curves import Curves
 from mechanism.tables.reports import Source, Stakes, play, play_candidates, point_stakes
 from mechanism.tables.support import Support
-from mechanism.theorems.identity_area import size_breakpoints
+from mechanism.theorems.affine_maximizer import size_breakpoints
 
 ROUNDING = 1e-12  # of the greatest score and lam
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from mechanism.attack.games import pick
 from mechanism.core.errors import Floats, as_floats, group_index
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
@@ -21,7 +22,6 @@ from mechanism.theorems.approximate_dsic import (
     two_valued_noise,
     with_noise,
 )
-from mechanism.theorems.rlhf_game import pick
 
 ALPHAS = np.array([0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
 BETAS = np.array([0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0])

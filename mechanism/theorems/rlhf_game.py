@@ -1,44 +1,25 @@
-r"""The game of the paper: its example by hand, what one misreport does (Figure 1), Lemma D.1.
+"""The game of the paper: its example by hand, what one misreport does (Figure 1), Lemma D.1.
 
 Source: Sections 2 and 3 and Lemma D.1, arXiv:2405.16276v4.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism import oracles
-from mechanism.core.divergences import (
-    KL,
-    Alpha,
-    ChiSquared,
-    JensenShannon,
-    ReverseKL,
-    SquaredHellinger,
-    TotalVariation,
-)
+from mechanism.attack.claim_result import Case, ClaimResult, worst_case
+from mechanism.attack.games import BATCH, draw_games, pick
+from mechanism.attack.replay import slow_optimum
+from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats, as_floats
 from mechanism.core.generator import Divergence
-from mechanism.core.normalization import Normalization, normalize
+from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
-from mechanism.core.samplers import sample_game, sample_rewards
+from mechanism.core.samplers import sample_rewards
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.claim_result import ClaimResult, Witness
 
-FAMILIES: dict[str, Callable[[float], Divergence]] = {
-    "KL": KL,
-    "chi-squared": ChiSquared,
-    "total variation": TotalVariation,
-    "reverse KL": ReverseKL,
-    "squared Hellinger": SquaredHellinger,
-    "Jensen-Shannon": JensenShannon,
-    "alpha = -1": lambda lam: Alpha(-1.0, lam),
-    "alpha = 1.5": lambda lam: Alpha(1.5, lam),
-    "alpha = 3": lambda lam: Alpha(3.0, lam),
-}
-BATCH = 10  # games that share one draw of divergence, shape and normalisation
 ROUNDING = 1e-12  # rewards are at most 1 here, so this is absolute
 
 
@@ -122,57 +103,6 @@ def report_effect(game: RLHFGame, reported: RLHFGame, group: int) -> ReportEffec
     )  # fmt: skip
 
 
-def draw_games(rng: np.random.Generator, count: int, name: str | None = None) -> RLHFGame:
-    """Draw a batch of `count` games of one kind: divergence (or `name`), shape, normalisation, lam.
-
-    2 to 10 groups, 2 to 1000 outcomes (mostly few), lam from 1e-3 to 1e3, references from even to
-    skewed (1e-60; less so with 1000 outcomes); one batch in five has tied rewards.
-
-    >>> draw_games(np.random.default_rng(0), 4).batch_shape
-    (4,)
-    """
-    family = FAMILIES[name or str(rng.choice(list(FAMILIES)))]
-    normalization: Normalization = "summation" if rng.random() < 0.5 else "maximum"
-    outcomes = 1000 if rng.random() < 0.02 else int(2 + rng.geometric(0.15))
-    game = sample_game(
-        rng,
-        groups=int(rng.integers(2, 10, endpoint=True)),
-        outcomes=outcomes,
-        divergence=family(float(10 ** rng.uniform(-3, 3))),
-        normalization=normalization,
-        batch=(count,),
-        skew=float(rng.choice([0.5, 1.0, 5.0, 20.0])) if outcomes < 1000 else 1.0,
-    )
-    if rng.random() > 0.2:
-        return game
-    quarters = np.ceil(4 * normalize(game.rewards, "maximum")) / 4
-    return replace(game, rewards=normalize(quarters, normalization))
-
-
-def pick(game: RLHFGame, k: int) -> RLHFGame:
-    """Game k of a batch with one leading axis."""
-
-    def at(array: Floats, axes: int) -> Floats:
-        return np.asarray(np.broadcast_to(array, (*game.batch_shape, *array.shape[-axes:]))[k])
-
-    parts = at(game.rewards, 2), at(game.sizes, 1), at(game.reference, 1)
-    return RLHFGame(*parts, game.divergence, game.normalization)
-
-
-def oracle_digits(game: RLHFGame) -> int:
-    """Digits that the slow oracle needs: more where f' has a limit and the best outcome is rare.
-
-    With probability q it needs slopes as near to the limit as q**2 (alpha = -1), and the oracle's
-    doubling of the depth overshoots to the square of that.
-
-    >>> oracle_digits(example_game())
-    50
-    """
-    top = game.reference[game.scores().argmax()]
-    limited = np.isfinite(game.divergence.slope_limit)
-    return oracles.DIGITS + (int(-4 * np.log10(top)) if limited else 0)
-
-
 def largest_difference(difference: Floats) -> Floats:
     """Right-hand side of Lemma D.1: max over x of |rm(x) - rm'(x)|, shape (..., m) -> (...).
 
@@ -237,8 +167,8 @@ def check_lemma_d_1(
     >>> check_lemma_d_1(budget=200).status
     'holds'
     """
-    rng, trials, margin = np.random.default_rng(seed), 0, np.inf
-    while trials < budget or not np.isfinite(margin):
+    rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
+    while trials < budget or not cases:
         game = draw_games(rng, BATCH)
         normalization = game.normalization or "summation"
         other = sample_rewards(rng, (BATCH, game.outcomes), normalization)
@@ -250,13 +180,15 @@ def check_lemma_d_1(
         slack = _slack_d_1(game, other, bound)
         trials += BATCH
         k = int(slack.argmin())
-        if slack[k] < margin:
-            margin, worst, row = float(slack[k]), pick(game, k), other[k]
-    gain = float(bound(worst.rewards[0] - row)) - margin
-    report = worst.with_report(0, reward=row)
-    witness = Witness(worst, 0, report, gain, lambda: _replay_d_1(worst, row, bound))
-    gap = abs(margin - witness.replay())
-    return ClaimResult("lemma-D.1", margin, ROUNDING, trials, witness, gap)
+        cases.append(_case_d_1(float(slack[k]), pick(game, k), other[k], bound))
+    return worst_case("lemma-D.1", cases, trials)
+
+
+def _case_d_1(slack: float, game: RLHFGame, row: Floats, bound: Callable[[Floats], Floats]) -> Case:
+    report, change = game.with_report(0, reward=row), float(bound(game.rewards[0] - row))
+    return Case(
+        slack, ROUNDING, game, 0, report, lambda: _replay_d_1(game, row, bound), change - slack
+    )
 
 
 def _slack_d_1(game: RLHFGame, other: Floats, bound: Callable[[Floats], Floats]) -> Floats:
@@ -266,8 +198,7 @@ def _slack_d_1(game: RLHFGame, other: Floats, bound: Callable[[Floats], Floats])
 
 
 def _replay_d_1(game: RLHFGame, other: Floats, bound: Callable[[Floats], Floats]) -> float:
-    scores, q, digits = game.scores().tolist(), game.reference.tolist(), oracle_digits(game)
-    policy, _ = oracles.optimum_mpmath(scores, q, game.divergence, digits)
+    policy = slow_optimum(game, game.scores())[0]
     difference = game.rewards[0] - other
     moved = sum(p * float(d) for p, d in zip(policy, difference, strict=True))
     return float(bound(difference)) - abs(float(moved))

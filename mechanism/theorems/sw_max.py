@@ -1,4 +1,4 @@
-r"""The SW-Max rule under attack: paths of the optimum, dual bounds, challengers, slow oracles.
+"""The SW-Max rule under attack: paths of the optimum, dual bounds, challengers, slow oracles.
 
 Source: Definition 4.1 and condition OPT, arXiv:2405.16276v4.
 """
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mechanism import oracles
+from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import BATCH, FAMILIES, draw_games, pick
+from mechanism.attack.replay import oracle_digits, slow_optimum
 from mechanism.core.errors import Floats, InvalidInputError, as_floats
 from mechanism.core.normalization import normalize
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import solve, sw_max
-from mechanism.theorems.claim_result import ClaimResult, Witness, scale
-from mechanism.theorems.rlhf_game import BATCH, FAMILIES, draw_games, oracle_digits, pick
 
 TrainingRule = Callable[[RLHFGame], ArrayLike]
 CERTIFIED = 1e-12  # margin of the exact optimum, as a share of max |S| + lam
@@ -164,7 +165,7 @@ def check_optimality(rule: TrainingRule = sw_max, budget: int = 2000, seed: int 
     >>> check_optimality(budget=100).status
     'holds'
     """
-    rng, trials, margin = np.random.default_rng(seed), 0, np.inf
+    rng, trials, margin, cases = np.random.default_rng(seed), 0, np.inf, list[Case]()
     worst = pick(draw_games(rng, 1), 0)
     while trials < max(budget, 1):
         kind = trials // BATCH % 5
@@ -176,13 +177,15 @@ def check_optimality(rule: TrainingRule = sw_max, budget: int = 2000, seed: int 
         slack = _slack(games, policy, rng)
         trials += BATCH
         k = int(slack.argmin())
+        cases.append(_optimum_case(float(slack[k]), pick(games, k), policy[k]))
         if slack[k] < margin:
-            margin, worst, model = float(slack[k]), pick(games, k), policy[k]
-    gain = -margin * float(scale(worst))
-    witness = Witness(worst, None, None, gain, lambda: _replay(worst, model))
-    replay = witness.replay()
-    gap = 0.0 if margin == replay else abs(margin - replay)  # both may be minus infinity
-    return ClaimResult("def-4.1", margin, CERTIFIED, trials, witness, gap)
+            margin, worst = float(slack[k]), pick(games, k)
+    return worst_case("def-4.1", cases, trials)
+
+
+def _optimum_case(slack: float, game: RLHFGame, policy: Floats) -> Case:
+    gain = -slack * float(scale(game))
+    return Case(slack, CERTIFIED, game, None, None, lambda: _replay(game, policy), gain)
 
 
 def _run(rule: TrainingRule, games: RLHFGame) -> Floats:
@@ -209,8 +212,7 @@ def _replay(game: RLHFGame, policy: Floats) -> float:
 
 def _slow(game: RLHFGame) -> Any:
     """Optimal ASW by bisection in enough digits to tell a slope from its limit."""
-    scores, q = game.scores().tolist(), game.reference.tolist()
-    return oracles.optimum_mpmath(scores, q, game.divergence, oracle_digits(game))[1]
+    return slow_optimum(game, game.scores())[1]
 
 
 def _conic(game: RLHFGame) -> Any:

@@ -14,19 +14,18 @@ vanishes at the truth. `derivative_free_search` takes any mechanism.
 Source: Theorem B.2 and Equation (1), arXiv:2405.16276v4; the gradient with payments is our own.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import differential_evolution, minimize
 
-from mechanism.core.errors import Floats, InvalidInputError, as_floats, group_index
+from mechanism.attack.games import Game
+from mechanism.attack.reports import own_row, project_report, report_sizes, zero_payments
+from mechanism.core.errors import Floats, InvalidInputError, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
-
-Game = RLHFGame | CandidateGame
 
 
 @dataclass(frozen=True)
@@ -55,66 +54,6 @@ class BestResponse:
     gain: float
     evaluations: int
     method: str
-
-
-def zero_payments(game: Game) -> Floats:
-    """Payments (..., n) of the mechanism that charges nothing."""
-    return np.zeros((*game.batch_shape, game.groups))
-
-
-def own_row(game: Game, i: int) -> Floats:
-    """Rewards (or candidate values) of group i, shape (..., m)."""
-    rows = game.values if isinstance(game, CandidateGame) else game.rewards
-    return np.asarray(rows[..., group_index(i, game.groups), :])
-
-
-def report_sizes(game: Game, i: int, largest: int = 10) -> Floats:
-    """All sizes that group i may report: 1..max(`largest`, all sizes), and its own.
-
-    >>> report_sizes(CandidateGame([[1.0, 0.0]], [2.5]), 0, largest=3)
-    array([1. , 2. , 2.5, 3. ])
-    """
-    top = max(largest, int(np.ceil(game.sizes.max())))
-    return np.union1d(np.arange(1.0, top + 1), game.sizes[..., i])
-
-
-def project_simplex(points: ArrayLike) -> Floats:
-    """Euclidean projection onto {r >= 0, sum r = 1} along the last axis, exact by sorting.
-
-    >>> project_simplex([0.5, 1.0, -3.0])
-    array([0.25, 0.75, 0.  ])
-    """
-    x = as_floats("points", points)
-    ordered = -np.sort(-x, axis=-1)
-    excess = (np.cumsum(ordered, axis=-1) - 1) / np.arange(1, x.shape[-1] + 1)
-    last = (ordered > excess).sum(axis=-1, keepdims=True) - 1
-    return np.maximum(x - np.take_along_axis(excess, last, axis=-1), 0.0)
-
-
-def project_face(points: ArrayLike, face: ArrayLike) -> Floats:
-    """Euclidean projection onto {0 <= r <= 1, r[face] = 1}: a face of the maximum domain.
-
-    >>> project_face([0.5, 1.5, -3.0], 0)
-    array([1., 1., 0.])
-    """
-    x = np.clip(as_floats("points", points), 0.0, 1.0)
-    return np.where(np.arange(x.shape[-1]) == np.asarray(face)[..., None], 1.0, x)
-
-
-def project_report(game: Game, i: int, points: ArrayLike, face: ArrayLike | None = None) -> Floats:
-    """Bring rows (..., m) into the domain of reports of group i.
-
-    Summation: the simplex. Maximum: the given face, or that of the largest entry. Without
-    normalisation and for candidates: the box that holds [0, 1] and all of the group's own values.
-    """
-    rows = as_floats("points", points)
-    how = game.normalization if isinstance(game, RLHFGame) else None
-    if how == "summation":
-        return project_simplex(rows)
-    if how == "maximum":
-        return project_face(rows, rows.argmax(axis=-1) if face is None else face)
-    own = own_row(game, i)
-    return np.clip(rows, min(0.0, own.min()), max(1.0, own.max()))
 
 
 def utility_gradient(game: RLHFGame, reported: RLHFGame, i: int, payments: bool = True) -> Floats:
@@ -351,6 +290,3 @@ def _check_single(game: Game) -> None:
     if game.batch_shape != ():
         fix = "search one game at a time"
         raise InvalidInputError("game", f"batch {game.batch_shape}", "must be one game", fix)
-
-
-Sampler = Callable[[np.random.Generator], Game]

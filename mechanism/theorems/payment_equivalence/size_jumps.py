@@ -13,10 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from mechanism.attack.games import Game
+from mechanism.attack.type_graph import TypeGraph, type_graph
 from mechanism.core.errors import Floats
 from mechanism.core.payments import affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
-from mechanism.theorems.type_graph import Game, TypeGraph, type_graph
 
 
 def bregman_gaps(graph: TypeGraph) -> Floats:

@@ -7,29 +7,21 @@ Source: Section 4.4, arXiv:2405.16276v4; the conditions, IR and all witnesses ar
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import Game
 from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats, as_floats
-from mechanism.core.payments import (
-    Mechanism,
-    affine_maximizer_payments,
-    leave_one_out_scores,
-)
+from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.affine_maximizer import check_dsic, check_ir, check_non_negative
-from mechanism.theorems.best_response import Game
-from mechanism.theorems.claim_result import ClaimResult, Witness, scale
-from mechanism.theorems.replay import slow_payment, slow_utility
-from mechanism.theorems.type_tables import Games
 
 SHARES = (0.0, 0.25, 0.5, 0.75)  # checkpoints that are saved on the way to the final model
 ROUNDING = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
-CLEAR = 1e-3  # a failure that the paper only calls possible must show by more than this
 
 
 def share_after(steps: ArrayLike, pace: float) -> Floats:
@@ -186,91 +178,6 @@ def gain(mechanism: Mechanism, game: Game, report: Game, i: int = 0) -> float:
     0.7317
     """
     return float(mechanism.utilities(game, report)[i] - mechanism.utilities(game, game)[i])
-
-
-def check_heuristic_1(
-    mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
-) -> ClaimResult:
-    """Heuristic 1: payments >= 0, IR, and (for the paper's own rule) not DSIC.
-
-    The final model is optimal and among the checkpoints. Half of `budget` goes to each of payments
-    and IR, on type tables. That DSIC fails is exhibited by `exaggeration_witness`.
-
-    Returns
-    -------
-    ClaimResult
-        `margin` is the least payment or truthful utility, or the witness's gain less 1e-3.
-
-    Examples
-    --------
-    >>> check_heuristic_1(budget=200).status
-    'holds'
-    """
-    rule = heuristic_mechanism(checkpoint_payments) if mechanism is None else mechanism
-    parts = [
-        check_non_negative(rule, games, budget // 2, seed),
-        check_ir(rule, games, budget // 2, seed + 1),
-    ]
-    if mechanism is None:
-        parts.append(_gain_result(rule, *exaggeration_witness()))
-    return _worst("heuristic-1", parts)
-
-
-def check_heuristic_2(
-    mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
-) -> ClaimResult:
-    """Heuristic 2: DSIC, IR, and (for the paper's own rule) payments may be negative.
-
-    The final model is optimal and the stopping rule blind to the group's report. Three quarters of
-    `budget` attack DSIC with reports and sizes, the rest tests IR. A negative payment is exhibited
-    by `agreement_witness`.
-
-    Returns
-    -------
-    ClaimResult
-        `margin` is the least truthful advantage or utility, or what is paid out less 1e-3.
-
-    Examples
-    --------
-    >>> check_heuristic_2(budget=200).status
-    'holds'
-    """
-    rule = heuristic_mechanism(early_stopped_payments) if mechanism is None else mechanism
-    parts = [
-        check_dsic(rule, games, 3 * budget // 4, seed),
-        check_ir(rule, games, budget // 4, seed + 1),
-    ]
-    if mechanism is None:
-        parts.append(_subsidy_result(rule, agreement_witness()))
-    return _worst("heuristic-2", parts)
-
-
-def _worst(claim: str, parts: list[ClaimResult]) -> ClaimResult:
-    worst = min(parts, key=lambda part: part.margin / part.tolerance)
-    return replace(worst, claim=claim, trials=sum(part.trials for part in parts))
-
-
-def _gain_result(rule: Mechanism, game: Game, report: Game) -> ClaimResult:
-    found = gain(rule, game, report)
-
-    def recompute() -> float:
-        slow = [slow_utility(rule, game, said, 0) for said in (report, game)]
-        return slow[0] - slow[1] - CLEAR
-
-    witness = Witness(game, 0, report, found, recompute)
-    gap = abs(found - CLEAR - witness.replay())
-    return ClaimResult("heuristic-1", found - CLEAR, _tolerance(game), 2, witness, gap)
-
-
-def _subsidy_result(rule: Mechanism, game: Game) -> ClaimResult:
-    paid_out = -float(rule.payment_rule(game)[0])
-    witness = Witness(game, 0, None, paid_out, lambda: -slow_payment(rule, game, 0) - CLEAR)
-    gap = abs(paid_out - CLEAR - witness.replay())
-    return ClaimResult("heuristic-2", paid_out - CLEAR, _tolerance(game), 1, witness, gap)
-
-
-def _tolerance(game: Game) -> float:
-    return ROUNDING * float(scale(game))
 
 
 @dataclass(frozen=True)

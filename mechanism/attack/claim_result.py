@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mechanism.attack.games import Game
 from mechanism.core.errors import Floats
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-
-Game = RLHFGame | CandidateGame
 
 Status = Literal["holds", "violated", "undecided"]
 
@@ -88,14 +87,29 @@ def scale(game: RLHFGame | CandidateGame) -> Floats:
 
 @dataclass(frozen=True)
 class Case:
-    """Slack of one inequality, in reward units, and where it was seen."""
+    """Slack of one inequality, and where it was seen.
+
+    Attributes
+    ----------
+    slack : float
+        In reward units, or in units of the bound that is checked; negative: violated.
+    tolerance : float
+        Numerical error of the slack.
+    game, group, report
+        As in `Witness`.
+    recompute : callable
+        The slack again, by slow oracles.
+    gain : float or None
+        What the group gains over the truth; None: minus the slack.
+    """
 
     slack: float
     tolerance: float
     game: Game
-    group: int
+    group: int | None
     report: Game | None
     recompute: Callable[[], float]
+    gain: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -103,9 +117,22 @@ class Case:
         return self.slack / self.tolerance
 
 
-def worst_case(claim: str, cases: list[Case], trials: int) -> ClaimResult:
-    """Result of a claim from all its cases: the worst one is the witness, and is replayed."""
-    worst = min(cases, key=lambda case: case.ratio)
-    witness = Witness(worst.game, worst.group, worst.report, -worst.slack, worst.recompute)
-    gap = abs(worst.slack - witness.replay())
+def worst_case(
+    claim: str, cases: list[Case], trials: int, by: Literal["ratio", "slack"] = "ratio"
+) -> ClaimResult:
+    """Result of a claim from all its cases: the worst one is the witness, and is replayed.
+
+    Violations come first, the clearest of them by ratio; without one, the case of least ratio, or
+    of least slack where slacks are shares of a bound and tolerances say little.
+    """
+
+    def order(case: Case) -> tuple[bool, float]:
+        broken = case.slack < -case.tolerance
+        return not broken, case.ratio if broken or by == "ratio" else case.slack
+
+    worst = min(cases, key=order)
+    gain = -worst.slack if worst.gain is None else worst.gain
+    witness = Witness(worst.game, worst.group, worst.report, gain, worst.recompute)
+    replayed = witness.replay()
+    gap = 0.0 if worst.slack == replayed else abs(worst.slack - replayed)  # both may be infinite
     return ClaimResult(claim, worst.slack, worst.tolerance, trials, witness, gap)

@@ -1,4 +1,4 @@
-r"""Proposition 4.4: affine maximizer payments make SW-Max DSIC and IR, and they are >= 0.
+"""Proposition 4.4: affine maximizer payments make SW-Max DSIC and IR, and they are >= 0.
 
 Every check works on type tables (`type_tables`); `identity_area` holds the area identity.
 Source: Definitions 3.2 and 3.3, Proposition 4.4, arXiv:2405.16276v4.
@@ -6,20 +6,16 @@ Source: Definitions 3.2 and 3.3, Proposition 4.4, arXiv:2405.16276v4.
 
 import numpy as np
 
+from mechanism.attack.best_response import BestResponse, derivative_free_search, gradient_search
+from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Game, Games
+from mechanism.attack.replay import slow_payment, slow_utility
+from mechanism.attack.reports import report_sizes
+from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.best_response import (
-    BestResponse,
-    Game,
-    derivative_free_search,
-    gradient_search,
-    report_sizes,
-)
-from mechanism.theorems.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.theorems.replay import slow_payment, slow_utility
-from mechanism.theorems.type_tables import ERROR, Games, TypeTable, draw_tables
 
 
 def value_identity_gap(game: Game) -> Floats:
@@ -123,7 +119,8 @@ def _dsic_cases(
     for case in sorted(cases, key=lambda case: case.ratio):
         if trials >= budget:
             break
-        found = _search(mechanism, case.game, case.group, budget - trials, seed)
+        i = 0 if case.group is None else case.group
+        found = _search(mechanism, case.game, i, budget - trials, seed)
         trials += found.evaluations
         cases.append(_response_case(mechanism, found))
     return cases, trials

@@ -11,14 +11,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mechanism.attack.type_graph import batched
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
 from mechanism.core.sw_max import optimal_policies
 
-RuleName = Literal["nash", "maxmin"]
 NEWTON_STEPS, BISECTIONS = 200, 90
+RuleName = Literal["nash", "maxmin"]
 
 
+@batched
 def nash_welfare(game: RLHFGame | CandidateGame) -> Model:
     r"""Model of greatest Nash social welfare: :math:`\max_p \sum_i w_i\log v_i(p) - D_f(p\|q)`.
 
@@ -90,6 +92,7 @@ def _nash_step(
     return np.asarray(np.linalg.solve(curvature, (sizes - gained)[..., None])[..., 0])
 
 
+@batched
 def maxmin_rlhf(game: RLHFGame | CandidateGame) -> Model:
     r"""MaxMin-RLHF: :math:`\max_p \min_i v_i(p) - D_f(p\|q)`; the sizes do not matter.
 

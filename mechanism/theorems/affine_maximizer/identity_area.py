@@ -11,16 +11,16 @@ from itertools import pairwise
 import numpy as np
 from scipy.integrate import cubature
 
-from mechanism import oracles
+from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Game, Games, sampler
+from mechanism.attack.replay import slow_model, slow_utility
+from mechanism.attack.reports import own_row
+from mechanism.attack.type_tables import ERROR
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.best_response import Game, own_row
-from mechanism.theorems.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.theorems.replay import slow_utility
-from mechanism.theorems.type_tables import ERROR, Games, sampler
 
 QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
 ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
@@ -229,8 +229,4 @@ def _slow_value(mechanism: Mechanism | None, game: Game, reported: Game, i: int)
     size, row = float(game.sizes[i]), own_row(game, i)
     if mechanism is not None:
         return size * float(game.valuations(mechanism.training_rule(reported))[i])
-    if isinstance(reported, CandidateGame):
-        return size * float(row[oracles.brute_force_candidates(reported)[0]])
-    scores, reference = reported.scores().tolist(), reported.reference.tolist()
-    policy, _ = oracles.optimum_mpmath(scores, reference, reported.divergence, 20)
-    return size * float(np.array([float(p) for p in policy]) @ row)
+    return size * float(slow_model(reported, digits=20) @ row)

@@ -1,0 +1,75 @@
+r"""Theorems 4.3 and B.2: the slope of a group's true valuation in its own report, without payments.
+
+With :math:`a(x) = q(x)/f''(p(x)/q(x))` and :math:`t(x) = \sum_z (rm_i(x) - rm_i(z))\,a(z)`, raising
+the report at x by epsilon changes :math:`v(p; rm_i)` by
+:math:`w_i\,\varepsilon\,a(x)\,t(x)/\sum a + O(\varepsilon^2)`. Three sufficient conditions follow
+for truth not to be optimal where :math:`\min rm_i = 0`. Gains are in reward units, w_i times v.
+Source: Theorems 4.3 and B.2, arXiv:2405.16276v4; `pair` and `critical` are our own.
+"""
+
+from mechanism.theorems.gradient.census import all_reports, survey
+from mechanism.theorems.gradient.check import (
+    CASES,
+    check_case,
+    check_thm_4_3,
+    check_thm_B_2_1,
+    check_thm_B_2_2,
+    check_thm_B_2_3,
+    judge,
+)
+from mechanism.theorems.gradient.deviations import (
+    NOTABLE,
+    STEPS,
+    Condition,
+    Deviation,
+    Weights,
+    case_1,
+    case_2,
+    case_3,
+    epsilons,
+    pair,
+    pull,
+    reports,
+    slope,
+    weights,
+)
+from mechanism.theorems.gradient.games import (
+    draw,
+    game_with_optimum,
+    near_edge,
+    near_twins,
+    small_game,
+    worst_drive,
+)
+
+__all__ = [
+    "CASES",
+    "NOTABLE",
+    "STEPS",
+    "Condition",
+    "Deviation",
+    "Weights",
+    "all_reports",
+    "case_1",
+    "case_2",
+    "case_3",
+    "check_case",
+    "check_thm_4_3",
+    "check_thm_B_2_1",
+    "check_thm_B_2_2",
+    "check_thm_B_2_3",
+    "draw",
+    "epsilons",
+    "game_with_optimum",
+    "judge",
+    "near_edge",
+    "near_twins",
+    "pair",
+    "pull",
+    "reports",
+    "slope",
+    "small_game",
+    "survey",
+    "weights",
+    "worst_drive",
+]
