@@ -110,7 +110,7 @@ def claims() -> TaskFailed | None:
 
 def task_claims() -> dict:
     """Run all checkers and their negative controls, when the library has changed."""
-    rooms = [Path("mechanism") / room for room in ("core", "theorems", "controls")]
+    rooms = [Path("mechanism") / room for room in ("core", "attack", "theorems", "controls")]
     files = [*files_under(*rooms), *(Path("mechanism") / f for f in ("claims.py", "oracles.py"))]
     return {
         "actions": [(timed, ["checked", "all claims", claims])],

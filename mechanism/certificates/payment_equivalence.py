@@ -13,7 +13,7 @@ def _ball(x: Fraction | int) -> Any:
 
 
 def kl_modulus_reached(change: Fraction, lam: Fraction) -> Any:
-    """|p' - p| - tanh(D / (2 lam)) in the game of `continuity.swap_game`: a ball round 0.
+    """|p' - p| - tanh(D / (2 lam)) in the game of `payment_equivalence.swap_game`: a ball round 0.
 
     >>> bool(kl_modulus_reached(Fraction(1, 2), Fraction(3, 10)).contains(0))
     True

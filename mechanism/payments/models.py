@@ -3,7 +3,7 @@ r"""Payments from models: leave-one-out trainings, heuristics, and intermediate 
 `leave_one_out` and `heuristic_1` read a table of ASW_-i of evaluated models, real or enumerated.
 `thermodynamic` is the area identity: on the models of a candidate set it gives that set's own
 payments again, so only models trained at intermediate strengths, or samples, add to it.
-Source: Section 4.4, arXiv:2405.16276v4; the area is `mechanism.theorems.identity_area`.
+Source: Section 4.4, arXiv:2405.16276v4; the area is `mechanism.theorems.affine_maximizer`.
 """
 
 from collections.abc import Sequence

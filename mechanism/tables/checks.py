@@ -11,7 +11,7 @@ at alpha = 0 the group pays nothing. No term is added: at size 0 the utility is 
 
 **Best responses.** On candidates a report matters only through the candidate that it brings about,
 so that the best of all reports is found by enumeration.
-Source: `mechanism.theorems.identity_area`; Equation (1), arXiv:2405.16276v4.
+Source: `mechanism.theorems.affine_maximizer`; Equation (1), arXiv:2405.16276v4.
 """
 
 from collections.abc import Sequence

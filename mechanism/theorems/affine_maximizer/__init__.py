@@ -1,6 +1,6 @@
 r"""Proposition 4.4: affine maximizer payments make SW-Max DSIC and IR, and they are >= 0.
 
-Every check works on type tables (`type_tables`); `identity_area` holds the area identity.
+Every check works on type tables (`mechanism.attack.type_tables`); `identity_area` holds the area.
 Source: Definitions 3.2 and 3.3, Proposition 4.4, arXiv:2405.16276v4.
 """
 

@@ -5,7 +5,7 @@ backwards. On n equal steps of a straight segment at one size these differ by ex
 :math:`\frac{w}{n}\langle rm' - rm, p' - p\rangle` (the sum telescopes), for any rule whatever:
 continuity is not needed.
 Source: Propositions 4.6 and 4.8, Theorem 4.9, Corollary 4.10, Lemmas B.1, C.1 and C.2,
-arXiv:2405.16276v4. Moduli of continuity are in `mechanism.theorems.continuity`.
+arXiv:2405.16276v4. Moduli of continuity are in `moduli` and `continuity`.
 """
 
 from collections.abc import Callable
