@@ -99,6 +99,22 @@ def test_what_is_not_there_is_noticed():
     assert absent(text) == ["mechanism/gone.py", "mechanism.core.gone"]
 
 
+SOURCES = sorted(
+    path for room in ("mechanism", "tools", "tests") for path in Path(ROOT, room).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_module_is_longer_than_300_lines(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_no_folder_has_more_than_15_modules():
+    folders = {path.parent for path in SOURCES if "tests" not in path.parts}
+    sizes = {str(folder): len(list(folder.glob("[!_]*.py"))) for folder in folders}
+    assert max(sizes.values()) <= 15, sizes
+
+
 def test_every_recorded_command_can_be_run_again():
     texts = [path.read_text() for path in (ROOT / "results").rglob("*.json")]
     commands = {name for text in texts for name in re.findall(r"python -m ([\w.]+)", text)}
