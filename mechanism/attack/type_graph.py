@@ -35,6 +35,7 @@ def batched(rule: Rule) -> Rule:
 class TypeGraph:
     """K types of group `group` beside the others' reports in `game`, with their models.
 
+    >>> from mechanism import CandidateGame
     >>> game = CandidateGame([[1.0, 0.0], [0.0, 0.6]], [1, 1])
     >>> type_graph(game, 0, np.array([[1.0, 0.0], [0.5, 0.0]]), np.ones(2)).lengths.round(3)
     array([[ 0. , -0.5],
