@@ -36,6 +36,7 @@ def tight_game(
 
     Examples
     --------
+    >>> from mechanism.theorems.approximate_dsic import noise_loss
     >>> game = tight_game(TotalVariation(0.1), 0.2)
     >>> (noise_loss(game, game.sizes[0] * np.array([-0.2, 0.2])) / 0.4).round(4)
     np.float64(0.9989)

@@ -19,6 +19,7 @@ def dependent_noise_witness(epsilon: float, size: float, others: float) -> tuple
     The others' noise follows group 1's report. Gain: nearly 2 eps (w_1 + 2 w_2), where Theorem 4.12
     with noise that does not follow the report would allow 2 eps w_1.
 
+    >>> from mechanism import Mechanism
     >>> game, truth, report = dependent_noise_witness(0.1, 1.0, 3.0)
     >>> mechanism = Mechanism.affine_maximizer()
     >>> gain = mechanism.utilities(game, report) - mechanism.utilities(game, truth)
@@ -47,6 +48,7 @@ def ir_witness(
     With `signed` noise (rewards below 0) it is nearly 2 w eps. Group 1 wants x3 alone, which has no
     chance; noise makes it pay for a move from x1 to x2 that is worth nothing to it.
 
+    >>> from mechanism import Mechanism
     >>> game, noisy = ir_witness(0.1)
     >>> Mechanism.affine_maximizer().utilities(game, noisy)[0].round(3)
     np.float64(-0.1)

@@ -148,6 +148,7 @@ def v_payment(rule: Rule, i: int = 0) -> Mechanism:
 
     The others' payments are 0. Truthful for group i if the rule is cyclically monotone.
 
+    >>> from mechanism import KL
     >>> from mechanism import sw_max
     >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0), "maximum")
     >>> v_payment(sw_max).payment_rule(game).round(4)
@@ -170,6 +171,7 @@ def hand_example(how: Literal["nash", "maxmin"]) -> tuple[CandidateGame, Floats]
     The other group values the candidates at (1/2, 1, 1/10). Type t = (1/2, 1/5, 1) gets the first,
     type t' = (1, 3/5, 0) the second, but t' prefers the first to the second by more than t does.
 
+    >>> from mechanism.attack.type_graph import type_graph
     >>> game, types = hand_example("nash")
     >>> graph = type_graph(game, 0, types, np.ones(2), Mechanism(RULES["nash"], _free))
     >>> float(round(graph.lengths[0, 1] + graph.lengths[1, 0], 12))

@@ -24,6 +24,7 @@ UNIT = float(np.finfo(float).eps)
 def gains(game: RLHFGame, report: RLHFGame, i: int, training_rule: TrainingRule = sw_max) -> Floats:
     r"""True gain :math:`w_i [v_i(\psi(report)) - v_i(\psi(game))]` of group i, shape (...).
 
+    >>> from mechanism import KL, misreports
     >>> game = RLHFGame([[0.7, 0.3], [0.5, 0.5]], [1, 1], [0.5, 0.5], KL(1.0), "summation")
     >>> gains(game, misreports.theorem_4_2(game, 0, 0.1), 0).round(4)
     np.float64(0.0188)

@@ -28,6 +28,7 @@ from mechanism.theorems.approximate_dsic.bounds import two_outcome_loss
 def witness_inputs(epsilon: float, divergence: Divergence, groups: int = 2) -> RLHFGame:
     """Witness of Theorem 4.11: q = (eps, 1 - eps), group 1 wants x1, all others x2, sizes 1.
 
+    >>> from mechanism import KL
     >>> game = witness_inputs(0.1, KL(1.0))
     >>> game.utilities(sw_max(game), affine_payments(game))[0] <= 0.1
     np.True_
@@ -41,6 +42,7 @@ def witness_inputs(epsilon: float, divergence: Divergence, groups: int = 2) -> R
 def affine_payments(game: Game) -> Floats:
     """Payments of the paper's mechanism.
 
+    >>> from mechanism import KL
     >>> affine_payments(witness_inputs(0.5, KL(1.0))).round(4)
     array([0.1201, 0.1201])
     """
@@ -50,6 +52,7 @@ def affine_payments(game: Game) -> Floats:
 def truthful_utility(game: RLHFGame, i: int) -> Floats:
     """C(S) - C(S_-i), the truthful utility of group i under affine maximizer payments, shape (...).
 
+    >>> from mechanism import KL
     >>> truthful_utility(witness_inputs(0.1, KL(1.0)), 0).round(4)
     np.float64(0.0653)
     """
@@ -78,6 +81,7 @@ def room(game: RLHFGame, i: int, smallest: float = 1.0, steps: int = 300) -> flo
 
     Examples
     --------
+    >>> from mechanism import KL
     >>> round(room(witness_inputs(0.1, KL(1.0)), 0), 4)
     0.0653
     """
@@ -106,6 +110,7 @@ def room(game: RLHFGame, i: int, smallest: float = 1.0, steps: int = 300) -> flo
 def rooms(games: RLHFGame, i: int = 0, smallest: ArrayLike = 1.0) -> Floats:
     """`room` for a batch (B,) of games in the maximum domain, or for K smallest sizes of one game.
 
+    >>> from mechanism import KL
     >>> rooms(witness_inputs(0.1, KL(1.0)), smallest=[1.0, 0.1]).round(4)
     array([0.0653, 0.0041])
     """
@@ -138,6 +143,7 @@ class PathBounds:
 def path_bounds(game: RLHFGame, i: int, steps: int) -> PathBounds:
     """Mix group i's constant report into its reward in `steps` steps and add up DSIC constraints.
 
+    >>> from mechanism import KL
     >>> bounds = path_bounds(witness_inputs(0.1, KL(1.0)), 0, 10)
     >>> bounds.lower < bounds.exact < bounds.upper
     True
@@ -159,6 +165,7 @@ def one_group_room(divergence: Divergence, size: float = 1.0) -> float:
     f' is unbounded (KL, chi-squared). Else Theorem 4.11's upper part fails for n = 1 and eps below
     this room, whatever q: KL 0, squared Hellinger (1 - lam)^2 for lam < 1 = size.
 
+    >>> from mechanism import KL, SquaredHellinger
     >>> one_group_room(SquaredHellinger(0.25)), one_group_room(KL(0.25))
     (0.5625, 0.0)
     """

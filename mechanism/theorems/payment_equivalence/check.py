@@ -46,6 +46,7 @@ def around_constant(game: Game, start: Type, end: Type) -> list[Type]:
 def weighted(factors: Floats) -> Mechanism:
     """Another implementable, continuous rule: groups count by `factors`, payments are divided.
 
+    >>> from mechanism import CandidateGame
     >>> game = CandidateGame([[1.0, 0.0], [0.0, 1.0]], [1, 1])
     >>> int(weighted(np.array([1.0, 2.0])).training_rule(game))
     1

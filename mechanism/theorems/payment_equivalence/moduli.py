@@ -91,6 +91,7 @@ def swap_game(change: float, divergence: Divergence) -> Change:
 
     rm_1 = (1, 1/2 + D/2), rm_2 = (1/2 - D/2, 1), and D <= 1 changes sign.
 
+    >>> from mechanism import KL
     >>> move = swap_game(0.5, KL(0.3))
     >>> moved = np.abs(sw_max(move.after) - sw_max(move.before)).max()
     >>> bool(abs(moved - kl_sharp(np.array(0.5), np.array(0.3))) < 1e-12)
