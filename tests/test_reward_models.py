@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mechanism.core.errors import InvalidInputError, ShapeError
-from mechanism.llm.prompts import load_prompts
+from mechanism.llm.prompts import SPLITS, load_prompts
 from mechanism.llm.rewards import gaming, report, reward_models, scoring
 from mechanism.llm.rewards.heads import heads_record, load_head
 from tests.made_up_rewards import SOURCE, TEXTS, WordEmbedding, real
@@ -89,12 +89,12 @@ def test_a_missing_package_is_named_with_its_cure(monkeypatch):
 
 @pytest.mark.parametrize("game", ["harmless_humor", "faithful_summary"])
 def test_prompts_are_many_different_and_split(game):
-    train, held = load_prompts(game, "train"), load_prompts(game, "held-out")
-    assert len(train) >= 96 and len(held) == 64
-    assert train + held == load_prompts(game)
-    texts = [prompt.text for prompt in train + held]
+    train, validation, held = (load_prompts(game, split) for split in SPLITS)
+    assert len(train) >= 340 and len(validation) == 48 and len(held) == 64
+    assert train + validation + held == load_prompts(game)
+    texts = [prompt.text.casefold() for prompt in load_prompts(game)]
     assert len(set(texts)) == len(texts)
-    assert all(prompt.text.endswith(prompt.context) for prompt in train + held)
+    assert all(prompt.text.endswith(prompt.context) for prompt in load_prompts(game))
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,17 @@ def test_prompts_are_many_different_and_split(game):
 def test_splits_share_no_subject_and_no_paper(name, column):
     path = files("mechanism") / "data" / "llm" / f"{name}.csv"
     frame = pd.read_csv(str(path))
-    sides = [set(frame[frame["split"] == split][column]) for split in ("train", "held-out")]
-    assert not sides[0] & sides[1]
+    assert set(frame["split"]) == set(SPLITS)
+    shared = frame.groupby(column)["split"].nunique()
+    assert list(shared[shared > 1].index) == []
+
+
+def test_passages_are_of_30_to_60_words_and_no_two_of_a_paper_share_a_sentence():
+    passages = pd.read_csv(str(files("mechanism") / "data/llm/passages_faithful_summary.csv"))
+    assert passages["passage"].str.split().str.len().between(30, 60).all()
+    sentences = passages.assign(passage=passages["passage"].str.split(r"(?<=\.) "))
+    sentences = sentences.explode("passage")
+    assert not sentences.duplicated(["paper", "passage"]).any()
 
 
 def test_every_source_has_a_licence_and_a_split():

@@ -14,7 +14,7 @@ from mechanism.llm.prompts import Prompt, load_prompts
 
 
 def prompts(settings: Settings, split: str, count: int, tokenizer: Any) -> tuple[Prompt, ...]:
-    """Return the first `count` prompts of a split ("train" or "held-out") that are short enough.
+    """Return the first `count` prompts of a split (see `SPLITS`) that are short enough.
 
     Raises
     ------
