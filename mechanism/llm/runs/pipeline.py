@@ -101,11 +101,8 @@ def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> St
         ]
         train.train(settings, initial.path, asked, tasks.rewards(settings, [reward])[0], folder)
 
-    made_from = settings.only(*train.SETTINGS, *PROMPTS, "train_prompts") | {
-        "reward": reward,
-        "order": train.ORDER,
-    }
-    made_from |= tasks.definitions(settings)
+    made_from = train.made_from(settings) | settings.only(*PROMPTS, "train_prompts")
+    made_from |= {"reward": reward, **tasks.definitions(settings)}
     return store.run(f"train-{reward}", made_from, [initial], build, resumable=True)
 
 
