@@ -114,6 +114,27 @@ def test_every_process_gets_prompts_of_its_own(monkeypatch):
     assert prompt_order(settings.model_copy(update={"seed": 1}), 50) != together
 
 
+def test_a_training_is_keyed_by_its_schedule_where_it_has_one():
+    """Trainings of earlier versions, which had none, are found again."""
+    from mechanism.llm.training import train
+
+    usual = train.made_from(preset("tiny"))
+    assert set(usual) == {*train.SETTINGS, "order"}
+    for change in ({"schedule": "linear"}, {"warmup": 0.1}, {"max_grad_norm": 0.0}):
+        assert train.made_from(preset("tiny", **change)) == usual | change
+    assert train.made_from(preset("tiny", lora_dropout=0.1)).keys() - usual.keys() == {"dropout"}
+
+
+def test_the_trainer_gets_what_the_settings_say(tmp_path):
+    from mechanism.llm.training import train
+
+    given = train.arguments(preset("small", device="cpu"), tmp_path)
+    assert (given["lr_scheduler_type"], given["warmup_steps"]) == ("linear", 11)
+    assert given["max_grad_norm"] == 0 and given["disable_dropout"]
+    plain = train.arguments(preset("tiny"), tmp_path)
+    assert (plain["lr_scheduler_type"], plain["warmup_steps"]) == ("constant", 0)
+
+
 # The chapter
 
 

@@ -7,7 +7,6 @@ from mechanism.llm.config import (
     REWARDS,
 )
 from mechanism.llm.runs import exact, record
-from mechanism.llm.studies import learning_rates
 from mechanism.tables import candidates, verdicts
 from mechanism.tables.candidates import SIZES
 
@@ -69,7 +68,7 @@ def test_swap_and_identical_groups(short_run):
 def test_the_balance_of_a_training_is_that_of_slow_sums(short_run):
     run = record.read(short_run[0] / "record")
     found = candidates.from_table(run.samples, run.settings.rewards)
-    got = learning_rates.balance(found, "soup 1.00", "harmless", 0.3)
+    got = verdicts.balance(found, "soup 1.00", "harmless", 0.3)
     nets = []
     for prompt in sorted(set(run.samples.prompt)):
         rows = run.samples[run.samples.prompt == prompt]

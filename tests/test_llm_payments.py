@@ -1,7 +1,5 @@
 """Estimated payments against exact ones on random enumerable games; no language model is needed."""
 
-from dataclasses import replace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ import pytest
 from mechanism import KL, CandidateGame, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.figures.llm import payments as figures
-from mechanism.payments import attack as attacks
 from mechanism.payments import estimates, models, recorded
 from mechanism.payments import study as studies
 from mechanism.theorems.efficient_payments import (
@@ -59,17 +56,6 @@ def test_every_outcome_with_its_weight_gives_the_exact_payment(game):
     np.testing.assert_allclose(found.per_prompt, affine_maximizer_payments(game), atol=1e-12)
     turned = estimates.log_partition(game.rewards, SIZES, LAM, log_ratio=-log_ratio)
     assert np.abs(turned.per_prompt - affine_maximizer_payments(game)).max() > 1e-3
-
-
-def test_reweighting_along_the_area_is_the_plug_in_again(game):
-    _, rows = drawn(game, game.reference, 48, 2)
-    nodes, _ = models.gauss_strengths(12)
-    curve = models.reweighted_valuations(rows, SIZES, LAM, nodes)
-    own = models.reweighted_valuations(rows, SIZES, LAM, [1.0])[..., 0, :, :]
-    area = models.thermodynamic(curve, own, SIZES, trained=False)
-    assert area.trainings == 0
-    plug_in = estimates.log_partition(rows, SIZES, LAM)
-    np.testing.assert_allclose(area.per_prompt, plug_in.per_prompt, atol=1e-9)
 
 
 def test_the_area_under_exact_intermediate_models_is_the_payment(game):
@@ -236,9 +222,9 @@ def test_recorded_runs_are_priced_in_every_way(game):
         found["leave-one-out"].payment, [(table[k, :, i] - table[2, :, i]).mean()
                                          for i, k in enumerate((1, 0))]
     )  # fmt: skip
-    free = recorded.support_estimates(rows[0], SIZES, LAM)
+    free = estimates.log_partition(rows[0], SIZES, LAM, "jackknife")
     target = studies.exact_payments(game)
-    assert np.all(np.abs(free[2].payment - target) <= 4 * free[2].standard_error)
+    assert np.all(np.abs(free.payment - target) <= 4 * free.standard_error)
     with pytest.raises(InvalidInputError, match="log_ratio"):
         recorded.trained_estimates(*given, taken[0])
 
@@ -276,9 +262,4 @@ def test_figures_show_every_method(game, study):
     payments = figures.plot_payments(shown)
     labels = [label.get_text() for label in payments.axes[0].get_yticklabels()]
     assert labels == ["leave-one-out", "heuristic 1", "heuristic 2"]
-    kept = attacks.attack(game, studies.exact_payments, "exact", budget=20)
-    panels = figures.plot_kept([kept, replace(kept, method="again")], kept.utility)
-    assert len(panels.axes) == 3
-    batch = next(studies.sample_estimates(game, 20, 3))
-    assert figures.plot_payments([batch.of_draw(1)]).axes
     plt.close("all")

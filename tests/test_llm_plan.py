@@ -10,6 +10,7 @@ from mechanism.cli import app
 from mechanism.llm.config import PRESETS, Settings, preset
 from mechanism.llm.runs import plan
 from mechanism.llm.runs.costs import Architecture
+from mechanism.llm.training import lora
 
 LLAMA = {
     "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -54,14 +55,25 @@ def test_parameters_are_counted_as_the_model_has_them(tied):
     assert counted == sum(p.numel() for p in model.parameters())
 
 
-def test_adapter_parameters():
-    from peft import LoraConfig, get_peft_model
+def adapted(configuration):
+    """Names and sizes of what an adapter of this configuration trains."""
+    from peft import get_peft_model
 
-    wrapped = get_peft_model(
-        llama(), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    )
-    trained = sum(p.numel() for p in wrapped.parameters() if p.requires_grad)
-    assert Architecture.from_config(LLAMA).lora_parameters(4) == trained
+    wrapped = get_peft_model(llama(), configuration)
+    return {name: p.numel() for name, p in wrapped.named_parameters() if p.requires_grad}
+
+
+def test_adapters_are_on_every_linear_map_but_the_last():
+    """Against PEFT's own "all-linear", which knows no layers; in some layers alone, if asked."""
+    from peft import LoraConfig
+
+    settings = preset("tiny", lora_rank=4)
+    found = adapted(lora.configuration(settings, llama()))
+    every = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    assert found == adapted(every)
+    assert Architecture.from_config(LLAMA).lora_parameters(4) == sum(found.values())
+    upper = adapted(lora.configuration(settings, llama(), layers=[1, 2]))
+    assert upper == {name: n for name, n in found.items() if ".layers.0." not in name}
 
 
 def test_llama_2_has_6_7_billion_parameters():

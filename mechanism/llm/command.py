@@ -199,13 +199,17 @@ def show(
 def summary(samples: Any) -> Any:
     """Return a row per candidate: mean rewards and KL, each with its standard error over prompts.
 
-    Columns `<quantity>` and `<quantity>_se`; KL in nats.
+    Columns `reward_<name>` and `reward_<name>_se`; `kl`, `kl_se` in nats.
     """
-    rewards = [name for name in samples.columns if name.startswith("reward_")]
-    table = samples.assign(kl=samples["log_prob"] - samples["log_prob_initial"])
-    by_prompt = table.groupby(["candidate", "prompt"], sort=False)[[*rewards, "kl"]].mean()
-    grouped = by_prompt.groupby("candidate", sort=False)
-    return grouped.mean().join(grouped.sem(), rsuffix="_se").reset_index()
+    from mechanism.tables.candidates import from_table
+
+    given = [name for name in samples.columns if name.startswith("reward_")]
+    names = {name.removeprefix("reward_"): name for name in given} | {"kl": "kl"}
+    frame = from_table(samples, [*names][:-1]).frame()
+    columns = [*names, *(f"{name}_se" for name in names)]
+    return frame[["candidate", *columns]].rename(
+        columns=names | {f"{name}_se": f"{shown}_se" for name, shown in names.items()}
+    )
 
 
 def print_summary(samples: Any, title: str) -> None:

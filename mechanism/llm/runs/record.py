@@ -4,17 +4,15 @@
 made on this machine if there is one, else the recorded one of the repository.
 """
 
-import datetime
 import json
 import os
-import platform
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mechanism import provenance as provenances
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.runs.pipeline import Run
@@ -102,13 +100,7 @@ def provenance(run: Run, command: str) -> dict[str, Any]:
 
 def origin(command: str, settings: Settings) -> dict[str, Any]:
     """Return what every record says of its origin: command, date, hardware, versions."""
-    return {
-        "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "hardware": hardware(settings),
-        "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-    }
+    return provenances.origin(command, PACKAGES, hardware(settings))
 
 
 def write_study(folder: Path, table: pd.DataFrame, provenance: dict[str, Any]) -> None:
@@ -128,15 +120,7 @@ def hardware(settings: Settings) -> str:
 
     if policies.device(settings) == "cuda":
         return f"{torch.cuda.get_device_name()}, {os.cpu_count()} CPU cores"
-    threads = torch.get_num_threads()
-    return f"{threads} of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return provenances.processor(torch.get_num_threads())
 
 
 def training_log(run: Run) -> pd.DataFrame:
