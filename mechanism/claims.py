@@ -2,7 +2,8 @@
 
 `check` runs one checker, with the paper's mechanism or with one of your own; `run` runs all of them
 together with their negative controls, whose seeds the checkers never see.
-Source: arXiv:2405.16276v4; `identity-area` is our own, and `def-4.1` checks the computation itself.
+Source: arXiv:2405.16276v4; `identity-area` and `one-run` are our own, and `def-4.1` checks the
+computation itself.
 """
 
 import inspect
@@ -142,6 +143,9 @@ _ALL = (
           "cycle_monotonicity:check_prop_E_2"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
           (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area"),
+    Claim("one-run", "One training with random shares of size: truthful in expectation.",
+          (EXACT, "shares independent of reports and of each other"), "practice/one_training",
+          "one_training:check_one_run"),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}
 

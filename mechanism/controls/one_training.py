@@ -1,4 +1,4 @@
-"""Controls of one-run: lotteries whose price is not that of their law, or that are not independent."""
+"""Controls of one-run: lotteries whose price is not that of their law, or that are not fair."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class OwnSizeLeftOut(Lottery):
 
     def kept(self, share: Floats, others: Floats, size: ArrayLike) -> Floats:
         """Factor per agent."""
-        return np.asarray(super().kept(share, others, size) / size)
+        return np.asarray(super().kept(share, others, size) / as_floats("size", size))
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,34 @@
 r"""Payments from one training: each group's size is shrunk at random, and the price follows.
 
-With probability mu, and independently of all reports and of the others, group i counts with a share
-:math:`s_i = u^{1/e}` of its size, u uniform; else :math:`s_i = 1`. One model p is trained, for
-:math:`\sum_i s_i w_i\,rm_i`. Group i pays its own reported value :math:`w_i v_i(p)` and, where it was
-shrunk, gets R(s_i) times that value back, with
+With probability mu, whatever is reported and whatever befalls the others, group i counts with a
+share :math:`s_i = u^{1/e}` of its size, u uniform; else :math:`s_i = 1`. One model p is trained,
+for :math:`\sum_i s_i w_i\,rm_i`. Group i pays its own reported value :math:`w_i v_i(p)` and,
+where it was shrunk, gets R(s_i) times that value back, with
 
 .. math:: R(s) = \frac{1 - \mu + \mu \int_s^1 \varphi(t)/t\,dt}{\mu\,\varphi(s)},
           \qquad \varphi(s) = e\,s^{e-1}.
 
-For e = 1 - mu this is 1 / mu at every share. In expectation the truth is optimal in reward and size.
+For e = 1 - mu this is 1 / mu at every share. In expectation truth is optimal in reward and size.
 Source: Babaioff, Kleinberg and Slivkins (2015), here for models in place of allocations; the bound
 on welfare with a divergence, and the guess that lowers the variance, are our own.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mechanism.core.errors import Floats, as_floats, require
-from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
+from mechanism.core.rlhf_game import CandidateGame, Model
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.best_response import Game, own_row
 from mechanism.theorems.claim_result import scale
 from mechanism.theorems.identity_area import QUADRATURE, size_breakpoints
+from mechanism.theorems.share_quadrature import graded_edges, integrate
 
-FINE, COARSE = np.polynomial.legendre.leggauss(10), np.polynomial.legendre.leggauss(6)
-ABSCISSAE = np.concatenate([FINE[0], COARSE[0]])
-GRADES = np.concatenate([0.5 * 4.0 ** -np.arange(12.0), 1.0 - 0.5 * 4.0 ** -np.arange(1.0, 12.0)])
+AnyGame = TypeVar("AnyGame", bound=Game)
+
 
 @dataclass(frozen=True)
 class Lottery:
@@ -67,7 +67,7 @@ class Lottery:
 
     @property
     def lost_share(self) -> float:
-        """E[1 - s] = mu / (1 + e), by which the loss of welfare is bounded; mu / (2 - mu) if e = 1 - mu."""
+        """E[1 - s] = mu / (1 + e), which bounds the loss of welfare."""
         return self.mu / (1.0 + self.power)
 
     def share(self, uniforms: ArrayLike) -> Floats:
@@ -92,10 +92,10 @@ class Lottery:
         return np.asarray((1.0 - mu + mu * tail) / (mu * e * s ** (e - 1.0)))
 
     def kept(self, share: Floats, others: Floats, size: ArrayLike) -> Floats:
-        """Payment per unit of own reported value w_i v_i: 1, or 1 - R(s) where the group was shrunk.
+        """Payment per unit of own reported value: 1, or 1 - R(s) where the group was shrunk.
 
-        The arguments `others` (the shares of the other groups) and `size` (as reported) have no
-        influence here; a broken lottery may use them.
+        The shares of the `others` and the reported `size` have no influence here; a broken
+        lottery may use them.
         """
         return np.where(share < 1.0, 1.0 - self.rebate(share), 1.0)
 
@@ -104,7 +104,7 @@ class Lottery:
         return self.mu
 
 
-def shrunk(game: Game, shares: ArrayLike) -> Game:
+def shrunk(game: AnyGame, shares: ArrayLike) -> AnyGame:
     """Game in which group i counts with `shares[..., i]` of its size: what the one run trains for.
 
     >>> shrunk(CandidateGame([[1.0, 0.0], [0.0, 1.0]], [3, 7]), [0.5, 1.0]).sizes
@@ -125,7 +125,7 @@ class OneRun:
 def run_once(game: Game, lottery: Lottery, rng: np.random.Generator) -> OneRun:
     """Draw the shares, train once, charge.
 
-    >>> from mechanism import KL
+    >>> from mechanism import KL, RLHFGame
     >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [1, 1], [0.5, 0.5], KL(1.0))
     >>> run_once(game, Lottery(0.5), np.random.default_rng(3)).payments.round(3)
     array([-0.466, -0.534])
@@ -143,6 +143,28 @@ def payments_of(game: Game, lottery: Lottery, shares: Floats, model: Model) -> F
         for i in range(game.groups)
     ]
     return np.asarray(np.stack(factors, axis=-1) * own)
+
+
+def expected_loss(game: Game, lottery: Lottery, nodes: int = 20) -> float:
+    """Mean loss of ASW against the exact model over the shares of all groups, by a product rule.
+
+    Costs (nodes + 1)^n games; a batch of games is averaged. Exact to the rule where the model moves
+    smoothly.
+
+    >>> from mechanism import KL, RLHFGame
+    >>> game = RLHFGame([[1.0, 0.0], [0.0, 1.0]], [2, 1], [0.5, 0.5], KL(1.0))
+    >>> round(expected_loss(game, Lottery(0.1)), 6)
+    0.018806
+    """
+    rule, weights = np.polynomial.legendre.leggauss(nodes)
+    shares = np.append(lottery.share((1.0 + rule) / 2.0), 1.0)
+    weight = np.append(lottery.mu * weights / 2.0, 1.0 - lottery.mu)
+    n = game.groups
+    grid = np.stack(np.meshgrid(*[shares] * n, indexing="ij"), axis=-1).reshape(-1, n)
+    mass = np.prod(np.stack(np.meshgrid(*[weight] * n, indexing="ij")), axis=0).ravel()
+    said = shrunk(game, grid.reshape(-1, *[1] * len(game.batch_shape), n))
+    lost = game.welfare(sw_max(game)) - game.welfare(sw_max(said))
+    return float(mass @ np.asarray(lost).reshape(len(mass), -1).mean(axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,56 +245,6 @@ def expect(
         edges,
         1 + runs,
     )
-
-
-def graded_edges(cuts: Floats) -> Floats:
-    """Edges of (0, 1): the cuts, and points that crowd towards both sides of each of them.
-
-    Where the divergence is weak the model changes within a sliver next to a cut.
-
-    >>> len(graded_edges(np.array([0.5])))
-    49
-    """
-    ends = np.unique(np.concatenate([[0.0], cuts, [1.0]]))
-    low, width = ends[:-1, None], np.diff(ends)[:, None]
-    return np.unique(np.concatenate([ends, (low + width * GRADES).ravel()]))
-
-
-def integrate(
-    function: Callable[[Floats], Floats], edges: Floats, atol: float, rounds: int = 30
-) -> tuple[Floats, float, Floats, int]:
-    """Integral over (0, 1) of a function (k,) -> (k, c), all pieces of a round in one call.
-
-    The rules with 10 and 6 Gauss nodes are compared on every piece, and pieces that differ by more
-    than their part of `atol` are halved. scipy's `cubature` does one piece at a time, which is ten
-    times slower here.
-
-    Returns
-    -------
-    value (c,), error, final edges, evaluations
-        The error is the sum over pieces and components of the difference of the two rules.
-
-    >>> value, error, edges, runs = integrate(lambda u: u[:, None] ** 2, np.array([0.0, 1.0]), 1e-9)
-    >>> value.round(12), len(edges), runs
-    (array([0.33333333]), 2, 16)
-    """
-    low, high = edges[:-1], edges[1:]
-    value, error, runs, kept = np.zeros(1), 0.0, 0, [edges]
-    for turn in range(rounds):
-        middle, half = (low + high)[:, None] / 2.0, (high - low)[:, None] / 2.0
-        heights = function((middle + half * ABSCISSAE).ravel())
-        heights = half[..., None] * heights.reshape(len(low), len(ABSCISSAE), -1)
-        fine = np.einsum("k,pkc->pc", FINE[1], heights[:, : len(FINE[1])])
-        coarse = np.einsum("k,pkc->pc", COARSE[1], heights[:, len(FINE[1]) :])
-        gaps, runs = np.abs(fine - coarse).sum(axis=-1), runs + half.size * len(ABSCISSAE)
-        bad = (gaps > atol / len(edges)) & (turn < rounds - 1)
-        value, error = value + fine[~bad].sum(axis=0), error + float(gaps[~bad].sum())
-        if not bad.any():
-            break
-        centre = middle[bad, 0]
-        kept.append(centre)
-        low, high = np.append(low[bad], centre), np.append(centre, high[bad])
-    return value, error, np.sort(np.concatenate(kept)), runs
 
 
 def expected_utility(lottery: Lottery, truth: Game, report: Game, i: int) -> float:

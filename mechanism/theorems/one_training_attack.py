@@ -1,31 +1,25 @@
-"""Claim one-run under attack: type tables in expectation, gradient ascent, the price by potentials.
+"""Claim one-run under attack: type tables in expectation, gradient ascent, price by potentials.
 
-A table holds K types of one group; each is reported once and its expected model and payment found by
-quadrature, so that K quadratures test K^2 deviations. The expected payment is also computed without
-any rebate, from optimal values alone, and the bound on welfare is checked draw by draw.
+A table holds K types of one group; each is reported once and its expected model and payment are
+found by quadrature, so that K quadratures test K^2 deviations. The expected payment is also
+computed without any rebate, from optimal values alone, and the bound on welfare is checked draw by
+draw.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from mechanism import oracles
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import affine_maximizer_payments
-from mechanism.core.rlhf_game import CandidateGame, RLHFGame
+from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 from mechanism.theorems.best_response import Game, own_row, project_report
 from mechanism.theorems.claim_result import Case, ClaimResult, scale, worst_case
 from mechanism.theorems.identity_area import QUADRATURE, size_breakpoints, size_curve
-from mechanism.theorems.one_training import (
-    Expected,
-    Lottery,
-    expect,
-    graded_edges,
-    integrate,
-    shrunk,
-)
+from mechanism.theorems.one_training import Expected, Lottery, expect, shrunk
+from mechanism.theorems.one_training_replay import slow_expected_utility, slow_welfare_slack
+from mechanism.theorems.share_quadrature import graded_edges, integrate
 from mechanism.theorems.type_tables import ERROR, Games, draw_types, sampler
 
 MOST = 8  # outcomes of the games that are attacked: every report costs an adaptive quadrature
@@ -45,6 +39,13 @@ class LotteryTable:
     others: Floats
     games: list[Game]
     found: list[Expected]
+
+    def slow_utility(self, truth: int, said: int) -> float:
+        """Expected utility of one type after the report of another, by the oracle."""
+        games, edges = self.games, self.found[said].edges
+        return slow_expected_utility(
+            self.lottery, games[truth], games[said], self.group, self.others, edges
+        )
 
     def gains(self) -> Floats:
         """(K, K): what type j gains in expectation by reporting type k."""
@@ -78,6 +79,7 @@ def price_by_potentials(lottery: Lottery, game: Game, i: int) -> tuple[float, fl
     With G(s) the greatest ASW where group i counts with a share s, the truthful utility is
     :math:`E[(G(s) - G(0)) / s]`, and the payment is the expected value less that.
 
+    >>> from mechanism import CandidateGame
     >>> game = CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1])
     >>> round(price_by_potentials(Lottery(0.5, 1.0), game, 0)[0], 6)
     0.423287
@@ -118,6 +120,7 @@ def _optimum(game: Game, scores: Floats) -> Floats:
 def welfare_slack(game: Game, shares: Floats) -> Floats:
     r"""Slack (...) of W(p_1) - W(p_s) <= sum_i (1 - s_i) w_i (v_i(p_1) - v_i(p_s)), s (..., n).
 
+    >>> from mechanism import CandidateGame
     >>> game = CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1])
     >>> welfare_slack(game, np.array([[1.0, 1.0], [0.4, 1.0]])).round(9)
     array([0. , 0.1])
@@ -166,7 +169,7 @@ def climb(
 def check_one_run(
     games: Games = "rlhf", budget: int = 2000, seed: int = 0, lottery: Lottery | None = None
 ) -> ClaimResult:
-    """One training with random shares: truthful in expectation, price right, welfare kept (one-run).
+    """One training with random shares: truthful in expectation, welfare kept (claim one-run).
 
     Four statements on every game, for others' shares as drawn: no type gains in expectation by the
     report of another (reward and size); the truth earns at least 0 where rewards are >= 0; the
@@ -186,8 +189,8 @@ def check_one_run(
     Returns
     -------
     ClaimResult
-        `margin` in reward units; the tolerance is the quadrature's error estimate (both reports of a
-        deviation) plus 1e-12 (max |S| + lam).
+        `margin` in reward units; the tolerance is the error estimate of the quadrature (of both
+        reports of a deviation) plus 1e-12 (max |S| + lam).
 
     Examples
     --------
@@ -237,9 +240,7 @@ def _types(rng: np.random.Generator, game: Game, i: int, most: int) -> tuple[Flo
     return rewards[kept], sizes[kept]
 
 
-def _climbed(
-    lottery: Lottery, game: RLHFGame, i: int, others: Floats, seed: int
-) -> LotteryTable:
+def _climbed(lottery: Lottery, game: RLHFGame, i: int, others: Floats, seed: int) -> LotteryTable:
     size = float(game.sizes[i])
     tried = (size, 2 * size, size / 2)
     rows = [climb(lottery, game, i, w, others, seed=seed + k)[[0, -1]] for k, w in enumerate(tried)]
@@ -257,7 +258,7 @@ def _gain_case(table: LotteryTable) -> Case:
     j, k = (int(x) for x in np.unravel_index((gains / tolerances).argmax(), gains.shape))
 
     def recompute() -> float:
-        told = [_slow_utility(table, j, said) for said in (j, k)]
+        told = [table.slow_utility(j, said) for said in (j, k)]
         return told[0] - told[1]
 
     truth, report = table.games[j], table.games[k]
@@ -270,7 +271,7 @@ def _earning_cases(table: LotteryTable) -> list[Case]:
         if own_row(game, table.group).min() >= 0:
             tolerance = found.error + ERROR * float(scale(game))
             cases.append(Case(table.utility(k), tolerance, game, table.group, None,
-                              lambda k=k: _slow_utility(table, k, k)))  # type: ignore[misc] # fmt: skip
+                              lambda k=k: table.slow_utility(k, k)))  # type: ignore[misc] # fmt: skip
     return cases
 
 
@@ -281,7 +282,7 @@ def _price_case(table: LotteryTable) -> Case:
     size, row = float(game.sizes[i]), own_row(game, i)
 
     def recompute() -> float:
-        slow = size * float(found.model @ row) - _slow_utility(table, 0, 0)
+        slow = size * float(found.model @ row) - table.slow_utility(0, 0)
         return -abs(slow - right)
 
     tolerance = found.error + error + ERROR * float(scale(game))
@@ -294,51 +295,7 @@ def _welfare_case(lottery: Lottery, game: Game, rng: np.random.Generator) -> Cas
     slacks = welfare_slack(game, shares)
     worst = int(slacks.argmin())
 
-    def recompute() -> float:
-        models = [_slow_model(one) for one in (game, shrunk(game, shares[worst]))]
-        rows = np.array([own_row(game, i) for i in range(game.groups)])
-        values = [game.sizes * (rows @ model) for model in models]
-        costs = [_slow_cost(game, model) for model in models]
-        lost = (values[0].sum() - costs[0]) - (values[1].sum() - costs[1])
-        return float(((1.0 - shares[worst]) * (values[0] - values[1])).sum() - lost)
-
     tolerance = 1e-11 * float(scale(game))
     report = shrunk(game, shares[worst])
-    return Case(float(slacks[worst]), tolerance, game, 0, report, recompute)
-
-
-def _slow_cost(game: Game, model: Floats) -> float:
-    if isinstance(game, RLHFGame):
-        return float(game.divergence_cost(model))
-    return 0.0 if game.divergences is None else float(game.divergences @ model)
-
-
-def _slow_model(game: Game) -> Floats:
-    if isinstance(game, CandidateGame):
-        return np.eye(game.candidates)[oracles.brute_force_candidates(game)[0]]
-    scores, reference = game.scores().tolist(), game.reference.tolist()
-    policy, _ = oracles.optimum_mpmath(scores, reference, game.divergence, 20)
-    return np.array([float(p) for p in policy])
-
-
-def _slow_utility(table: LotteryTable, truth: int, said: int) -> float:
-    """Expected utility with every model by the oracle: Gauss's rule on the same pieces."""
-    game, i, lottery = table.games[said], table.group, table.lottery
-    size, row = float(game.sizes[i]), own_row(game, i)
-    mine = float(table.games[truth].sizes[i]) * own_row(table.games[truth], i)
-    rest = table.others
-    game, chance = shrunk(game, np.insert(rest, i, 1.0)), lottery.chance(rest)
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-
-    def earned(share: float) -> float:
-        model = _slow_model(game.with_report(i, size=share * size))
-        kept = float(lottery.kept(np.asarray(share), rest, size))
-        return float(model @ (mine - kept * size * row))
-
-    total = (1.0 - chance) * earned(1.0)
-    for left, right in pairwise(table.found[said].edges):
-        shares = lottery.share(left + (right - left) * (1.0 + nodes) / 2.0)
-        heights = [earned(float(share)) for share in shares]
-        total += chance * (right - left) / 2.0 * float(weights @ heights)
-    return total
-
+    return Case(float(slacks[worst]), tolerance, game, 0, report,
+                lambda: slow_welfare_slack(game, shares[worst]))  # fmt: skip

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mechanism.core.errors import Floats, InvalidInputError, ShapeError, as_floats, require
+from mechanism.core.sw_max import sw_max
 from mechanism.theorems.best_response import Game
-from mechanism.theorems.identity_area import size_curve
 from mechanism.theorems.one_training import Lottery
 
 NODES = np.polynomial.legendre.leggauss(10)
@@ -62,7 +62,7 @@ def curve_payment(
 
     Between shares the curve is taken as straight, and below the first as constant. With a `guess`
     g of the curve, known before training, the rebate is the guess's own expectation plus
-    R(s) (value - g(s)): the same in expectation for *every* guess, and of little variance for a good
+    R(s) (value - g(s)): the same in expectation for *every* guess, of little variance for a good
     one.
 
     Parameters
@@ -89,35 +89,41 @@ def curve_payment(
     """
     s, h = _curve(shares, values)
     g = np.zeros_like(h) if guess is None else _curve(shares, guess)[1]
-    nodes, mass, width = _nodes(s, lottery)
-    back = lottery.mu * mass * lottery.rebate(nodes)  # measure of E[R .; shrunk]
-    drawn, left, known = (np.interp(nodes, s, c) for c in (h, h - g, g))
-    given = float(back @ known)
-    law = np.append(lottery.mu * mass, 1.0 - lottery.mu)
-    charged = np.append(drawn - given - lottery.rebate(nodes) * left, h[-1] - given)
-    mean = float(law @ charged)
-    kept = np.where(s < 1, lottery.rebate(np.maximum(s, LEAST)) * (h - g), 0.0)
-    weights = _hat_weights(s, nodes, lottery.mu * mass - back)
-    weights[-1] += 1.0 - lottery.mu
-    noise = np.nan if errors is None else weights * as_floats("errors", errors)
-    paid_low, paid_high = _bracket(s, h, nodes, lottery.mu * mass - back)
-    whole = (1.0 - lottery.mu) * h[-1]
+    nodes, law, width = _nodes(s, lottery)
+    chance, back = lottery.mu * law, lottery.mu * law * lottery.rebate(nodes)
+    drawn, known = np.interp(nodes, s, h), float(back @ np.interp(nodes, s, g))
+    rest = lottery.rebate(nodes) * np.interp(nodes, s, h - g)
+    charged = np.append(drawn - known - rest, h[-1] - known)
+    weights = np.append(chance, 1.0 - lottery.mu)
+    mean = float(weights @ charged)
+    refund = np.where(s < 1, lottery.rebate(np.maximum(s, LEAST)) * (h - g), 0.0)
     return CurvePayment(
-        s, h - given - kept, mean, float(np.sqrt(max(0.0, law @ (charged - mean) ** 2))),
-        float(h[-1] - width @ drawn), float(back @ drawn), float(law @ (charged < 0)),
-        float(np.sqrt((np.asarray(noise) ** 2).sum())), (whole + paid_low, whole + paid_high),
-    )  # fmt: skip
+        shares=s,
+        payments=h - known - refund,
+        expected=mean,
+        standard_deviation=float(np.sqrt(weights @ (charged - mean) ** 2)),
+        exact=float(h[-1] - width @ drawn),
+        utility=float(back @ drawn),
+        negative=float(weights @ (charged < 0)),
+        standard_error=_error(s, errors, nodes, chance - back, 1.0 - lottery.mu),
+        bracket=_bracket(s, h, nodes, chance - back, 1.0 - lottery.mu),
+    )
 
 
 def exact_curve(game: Game, i: int, shares: ArrayLike) -> Floats:
     """w_i v_i (k,) of the exact models at the given shares in [0, 1], as `curve_payment` asks for.
+
+    A batch of games (prompts) is averaged: one share holds for all of them.
 
     >>> from mechanism import CandidateGame
     >>> exact_curve(CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1]), 0, [0.0, 0.4, 1.0])
     array([0., 0., 1.])
     """
     s = np.maximum(as_floats("shares", shares), LEAST)
-    return size_curve(game, i, s)
+    column = s.reshape(-1, *[1] * len(game.batch_shape))
+    said = game.with_report(i, size=column * game.sizes[..., i])
+    values = game.sizes[..., i] * game.valuations(sw_max(said))[..., i]
+    return np.asarray(values).reshape(len(s), -1).mean(axis=-1)
 
 
 def _curve(shares: ArrayLike, values: ArrayLike) -> tuple[Floats, Floats]:
@@ -146,18 +152,24 @@ def _nodes(s: Floats, lottery: Lottery) -> tuple[Floats, Floats, Floats]:
     return nodes.ravel(), mass.ravel(), width.ravel()
 
 
-def _hat_weights(s: Floats, nodes: Floats, measure: Floats) -> Floats:
-    """Weight (k,) of each value in the integral of the straight curve through them."""
-    return np.array([measure @ np.interp(nodes, s, hat) for hat in np.eye(len(s))])
+def _error(
+    s: Floats, errors: ArrayLike | None, nodes: Floats, measure: Floats, whole: float
+) -> float:
+    """Standard error of the integral of the straight curve, from those of its values."""
+    if errors is None:
+        return float("nan")
+    weights = np.array([measure @ np.interp(nodes, s, hat) for hat in np.eye(len(s))])
+    weights[-1] += whole
+    return float(np.linalg.norm(weights * _curve(s, errors)[1]))
 
 
-def _bracket(s: Floats, h: Floats, nodes: Floats, measure: Floats) -> tuple[float, float]:
+def _bracket(
+    s: Floats, h: Floats, nodes: Floats, measure: Floats, whole: float
+) -> tuple[float, float]:
     """Integrals of the two step curves that enclose every curve that never falls."""
     above = np.searchsorted(s, nodes)
-    upper, lower = h[above], h[np.maximum(above - 1, 0)]
-    lower = np.where(above == 0, 0.0 if h[0] >= 0 else h[0], lower)
-    ends = (measure @ np.where(measure > 0, a, b) for a, b in ((lower, upper), (upper, lower)))
-    first, second = ends
-    return float(first), float(second)
-
-
+    upper = h[above]
+    lower = np.where(above > 0, h[np.maximum(above - 1, 0)], min(0.0, float(h[0])))
+    least = measure @ np.where(measure > 0, lower, upper)
+    most = measure @ np.where(measure > 0, upper, lower)
+    return float(whole * h[-1] + least), float(whole * h[-1] + most)
