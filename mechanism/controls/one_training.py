@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mechanism.attack.claim_result import ClaimResult
 from mechanism.core.errors import Floats, as_floats
-from mechanism.theorems.claim_result import ClaimResult
-from mechanism.theorems.one_training import Lottery
-from mechanism.theorems.one_training_attack import check_one_run
+from mechanism.theorems.one_training import Lottery, check_one_run
 
 Control = Callable[[int, int], ClaimResult]
 

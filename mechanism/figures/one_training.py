@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS, NEUTRAL, group_style
-from mechanism.theorems.one_training_curve import CurvePayment
+from mechanism.theorems.one_training import CurvePayment
 
 
 def plot_against_mu(mu: ArrayLike, panels: Mapping[str, Mapping[str, ArrayLike]]) -> Figure:

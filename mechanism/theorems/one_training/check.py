@@ -10,17 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Game, Games, sampler
+from mechanism.attack.reports import draw_types, own_row
+from mechanism.attack.type_tables import ERROR
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.best_response import Game, own_row, project_report
-from mechanism.theorems.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.theorems.identity_area import QUADRATURE, size_breakpoints, size_curve
-from mechanism.theorems.one_training import Expected, Lottery, expect, shrunk
-from mechanism.theorems.one_training_replay import slow_expected_utility, slow_welfare_slack
-from mechanism.theorems.share_quadrature import graded_edges, integrate
-from mechanism.theorems.type_tables import ERROR, Games, draw_types, sampler
+from mechanism.theorems.affine_maximizer import QUADRATURE, size_breakpoints, size_curve
+from mechanism.theorems.one_training.climb import climb
+from mechanism.theorems.one_training.lottery import Expected, Lottery, expect, shrunk
+from mechanism.theorems.one_training.quadrature import graded_edges, integrate
+from mechanism.theorems.one_training.slow import slow_expected_utility, slow_welfare_slack
 
 MOST = 8  # outcomes of the games that are attacked: every report costs an adaptive quadrature
 LEAST = 1e-6  # share below which a difference of optimal values is mostly rounding
@@ -129,41 +131,6 @@ def welfare_slack(game: Game, shares: Floats) -> Floats:
     lost = game.welfare(best) - game.welfare(model)
     less = game.sizes * (game.valuations(best) - game.valuations(model))
     return np.asarray(((1.0 - shares) * less).sum(axis=-1) - lost)
-
-
-def climb(
-    lottery: Lottery, game: RLHFGame, i: int, size: float, others: Floats, steps: int = 12,
-    seed: int = 0,
-) -> Floats:  # fmt: skip
-    """Reported rewards (4, m) at which gradient ascent on the expected utility ends.
-
-    Starts near the truth and at random; the expectation is over 60 fixed shares. With a and its
-    mean as in `best_response`, and c = w_i rm_i - kept(s) w' rm' at share s, the slope is the mean
-    of w' [s a (c - mean c) - kept(s) p].
-    """
-    rng, own = np.random.default_rng(seed), own_row(game, i)
-    nodes, weights = np.polynomial.legendre.leggauss(20)
-    u = (np.arange(3)[:, None] + (1.0 + nodes) / 2.0).ravel() / 3.0
-    share = np.append(lottery.share(u), 1.0)
-    game, chance = shrunk(game, np.insert(others, i, 1.0)), lottery.chance(others)
-    weight = np.append(chance * np.tile(weights, 3) / 6.0, 1.0 - chance)[:, None]
-    kept = lottery.kept(share, others, size)[:, None]
-    noise = rng.standard_normal((2, game.outcomes))
-    rows = project_report(game, i, np.concatenate([own + 0.05 * noise, rng.random((2, len(own)))]))
-    for pace in 0.3 * 0.75 ** np.arange(steps):
-        said = game.with_report(i, reward=rows[:, None, :], size=share * size)
-        policy = np.asarray(sw_max(said), dtype=np.float64)
-        with np.errstate(all="ignore"):
-            a = game.reference / game.divergence.d2f(policy / game.reference)
-        a = np.where((policy > 0) & np.isfinite(a), a, 0.0)
-        c = game.sizes[i] * own - kept * size * rows[:, None, :]
-        total = a.sum(axis=-1, keepdims=True)
-        middle = (a * c).sum(axis=-1, keepdims=True) / np.where(total > 0, total, 1.0)
-        slope = (weight * (share[:, None] * a * (c - middle) - kept * policy)).sum(axis=1)
-        slope = slope - slope.mean(axis=-1, keepdims=True)
-        length = np.abs(slope).max(axis=-1, keepdims=True)
-        rows = project_report(game, i, rows + pace * slope / np.where(length > 0, length, 1.0))
-    return rows
 
 
 def check_one_run(

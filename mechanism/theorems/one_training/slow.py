@@ -7,20 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from mechanism import oracles
+from mechanism.attack.games import Game
+from mechanism.attack.replay import slow_model
+from mechanism.attack.reports import own_row
 from mechanism.core.errors import Floats
-from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-from mechanism.theorems.best_response import Game, own_row
-from mechanism.theorems.one_training import Lottery, shrunk
+from mechanism.core.rlhf_game import RLHFGame
+from mechanism.theorems.one_training.lottery import Lottery, shrunk
 
-
-def slow_model(game: Game) -> Floats:
-    """Model (m,) by 20-digit arithmetic, or by enumeration of candidates."""
-    if isinstance(game, CandidateGame):
-        return np.eye(game.candidates)[oracles.brute_force_candidates(game)[0]]
-    scores, reference = game.scores().tolist(), game.reference.tolist()
-    policy, _ = oracles.optimum_mpmath(scores, reference, game.divergence, 20)
-    return np.array([float(p) for p in policy])
+DIGITS = 20
 
 
 def slow_expected_utility(
@@ -33,7 +27,7 @@ def slow_expected_utility(
     nodes, weights = np.polynomial.legendre.leggauss(6)
 
     def earned(share: float) -> float:
-        model = slow_model(said.with_report(i, size=share * size))
+        model = slow_model(said.with_report(i, size=share * size), DIGITS)
         kept = float(lottery.kept(np.asarray(share), others, size))
         return float(model @ (mine - kept * size * row))
 
@@ -47,7 +41,7 @@ def slow_expected_utility(
 
 def slow_welfare_slack(game: Game, shares: Floats) -> float:
     """Slack of the bound on welfare for one draw of shares (n,), each model by the oracle."""
-    models = [slow_model(one) for one in (game, shrunk(game, shares))]
+    models = [slow_model(one, DIGITS) for one in (game, shrunk(game, shares))]
     rows = np.array([own_row(game, i) for i in range(game.groups)])
     values = [game.sizes * (rows @ model) for model in models]
     costs = [_cost(game, model) for model in models]

@@ -19,13 +19,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import Game
+from mechanism.attack.reports import own_row
 from mechanism.core.errors import Floats, as_floats, require
 from mechanism.core.rlhf_game import CandidateGame, Model
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.best_response import Game, own_row
-from mechanism.theorems.claim_result import scale
-from mechanism.theorems.identity_area import QUADRATURE, size_breakpoints
-from mechanism.theorems.share_quadrature import graded_edges, integrate
+from mechanism.theorems.affine_maximizer import QUADRATURE, size_breakpoints
+from mechanism.theorems.one_training.quadrature import graded_edges, integrate
 
 AnyGame = TypeVar("AnyGame", bound=Game)
 

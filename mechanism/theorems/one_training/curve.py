@@ -2,7 +2,7 @@ r"""The law of a one-training payment from models at several shares: any trained
 
 The curve is group i's own value :math:`w_i v_i` against the share s of its size that the model was
 trained with. `curve_payment` gives what is charged at each share, the expectation, the spread.
-Source: our own; the lottery is `mechanism.theorems.one_training`.
+Source: our own; the lottery is `mechanism.theorems.one_training.lottery`.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mechanism.attack.games import Game
 from mechanism.core.errors import Floats, InvalidInputError, ShapeError, as_floats, require
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.best_response import Game
-from mechanism.theorems.one_training import Lottery
+from mechanism.theorems.one_training.lottery import Lottery
 
 NODES = np.polynomial.legendre.leggauss(10)
 TOWARDS_ZERO = 4.0 ** -np.arange(1.0, 25.0)  # where pieces are cut, since R may grow like log(1/s)
