@@ -40,7 +40,9 @@ class Lottery:
     mu : float
         Probability, in (0, 1), that a group is shrunk.
     exponent : float, optional
-        e > 0 of the law s = u^(1/e): 1 is the uniform law. Default 1 - mu, whose R is constant.
+        e in (0, 1] of the law s = u^(1/e): 1 is the uniform law. Default 1 - mu, whose R is
+        constant. Above 1 small shares are so rare, and their price so high, that the variance may
+        be infinite.
 
     Examples
     --------
@@ -57,9 +59,9 @@ class Lottery:
         inside = np.asarray(0 < self.mu < 1)
         require(inside, "mu", np.asarray(float(self.mu)), "must be in (0, 1)", "e.g. 0.1")
         if self.exponent is not None:
-            holds = np.asarray(np.isfinite(self.exponent) and self.exponent > 0)
+            holds = np.asarray(0 < self.exponent <= 1)
             fix = "1 is the uniform law"
-            require(holds, "exponent", np.asarray(float(self.exponent)), "must be > 0", fix)
+            require(holds, "exponent", np.asarray(float(self.exponent)), "must be in (0, 1]", fix)
 
     @property
     def power(self) -> float:
