@@ -184,6 +184,19 @@ def test_curve_agrees_with_the_game(law):
     np.testing.assert_allclose(found.payments[at], charged, rtol=1e-9)
 
 
+def test_one_share_holds_for_all_prompts_of_a_batch():
+    batch = sample_game(np.random.default_rng(9), 2, 4, KL(0.5), batch=(3,))
+    batch = RLHFGame(batch.rewards, [2.0, 3.0], batch.reference, KL(0.5))
+    singles = [
+        RLHFGame(r, [2.0, 3.0], q, KL(0.5))
+        for r, q in zip(batch.rewards, batch.reference, strict=True)
+    ]
+    each = [exact_curve(one, 1, [0.0, 0.4, 1.0]) for one in singles]
+    np.testing.assert_allclose(exact_curve(batch, 1, [0.0, 0.4, 1.0]), np.mean(each, axis=0))
+    lost = np.mean([expected_loss(one, Lottery(0.2)) for one in singles])
+    assert expected_loss(batch, Lottery(0.2)) == pytest.approx(lost)
+
+
 def test_noise_is_bounded_and_a_guess_lowers_it_without_bias():
     rng = np.random.default_rng(6)
     game = sample_game(rng, 3, 5, KL(0.8))
@@ -196,6 +209,10 @@ def test_noise_is_bounded_and_a_guess_lowers_it_without_bias():
             helped = curve_payment(GRID, curve, Lottery(mu), guess=guess)
             assert helped.expected == pytest.approx(plain.expected, abs=1e-10)
         near = curve_payment(GRID, curve, Lottery(mu), guess=1.05 * curve)
+        draws = Lottery(mu).draw(rng, 100_000)
+        paid = np.interp(draws, GRID[:-1], near.payments[:-1])
+        paid = np.where(draws < 1, paid, near.payments[-1])
+        assert abs(paid.mean() - plain.expected) < 4 * paid.std() / np.sqrt(len(paid)) + 1e-3
         assert near.standard_deviation < 0.2 * plain.standard_deviation
 
 
