@@ -59,8 +59,8 @@ class FDivergence(Divergence):
         object.__setattr__(self, "given_df_inverse", df_inverse)
         object.__setattr__(self, "lam", lam)
         self.__post_init__()
-        given = {"f": f, "df": df, "d2f": d2f, "df_inverse": df_inverse}
-        for name, function in given.items():
+        functions = {"f": f, "df": df, "d2f": d2f, "df_inverse": df_inverse}
+        for name, function in functions.items():
             if not (callable(function) or (function is None and name != "f")):
                 fix = "pass a function of arrays of ratios"
                 raise InvalidInputError(name, repr(function)[:80], "must be a function", fix)

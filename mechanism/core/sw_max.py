@@ -81,18 +81,18 @@ def optimal_policies(
 ) -> tuple[Floats, Floats]:
     """Maximisers p (..., m) and values (...) of <S, p> - D_f(p || q) for scores S (..., m)."""
     policy, slope, _, _ = _solve_blocks(scores, reference, divergence)
+    best = scores.max(axis=-1)
+    cost = None
     if isinstance(divergence, KL):  # lam log sum q exp(S/lam), which is mu + lam
-        best = scores.max(axis=-1)
         value = best + divergence.lam * (1.0 - slope)
-        flat = best - scores.min(axis=-1) <= divergence.flat * divergence.lam
-        if not np.any(flat):
-            return policy, value
-        return policy, np.where(flat, _welfare(scores, policy, reference, divergence), value)
-    return policy, _welfare(scores, policy, reference, divergence)
-
-
-def _welfare(scores: Floats, policy: Floats, reference: Floats, divergence: Divergence) -> Floats:
-    return np.asarray(dot(scores, policy) - divergence.value_of(policy, reference))
+    else:
+        cost = divergence.value_of(policy, reference)
+        value = dot(scores, policy) - cost
+    flat = best - scores.min(axis=-1) <= divergence.flat * divergence.lam
+    if np.any(flat):  # where lam would multiply the rounding of mu, or max S that of the sum of p
+        cost = divergence.value_of(policy, reference) if cost is None else cost
+        value = np.where(flat, best - dot(best[..., None] - scores, policy) - cost, value)
+    return policy, value
 
 
 def solve(game: RLHFGame) -> SWMaxSolution:
