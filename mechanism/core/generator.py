@@ -112,6 +112,12 @@ class Divergence(ABC):
         return np.asarray(total)[()]
 
     @property
+    def steep(self) -> bool:
+        """Whether f(0) is infinite, so that no optimum may leave an outcome out."""
+        with np.errstate(all="ignore"):
+            return bool(np.isinf(self._f(np.zeros(()))))
+
+    @property
     def flat(self) -> float:
         """Gaps (max S - S)/lam up to which p/q - 1 is found by `series`, or is 0 throughout."""
         return self.near

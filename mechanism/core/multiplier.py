@@ -188,10 +188,11 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
 
     policy = policy_at(z)
     total = policy.sum(axis=-1, keepdims=True)
-    if np.all(np.abs(total - 1.0) <= 1e-9):
-        policy /= total
-    else:  # z is so large that its last bit moves mass: mix the policies on both sides of it
-        policy = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
+    rough = np.abs(total - 1.0) > 1e-12
+    policy /= total
+    if np.any(rough):  # z is so large that its last bit moves mass: mix what both sides of it give
+        mixed = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
+        policy = np.where(rough, mixed, policy)
     return z, _root(policy, z, np.full_like(z, np.inf), count)
 
 

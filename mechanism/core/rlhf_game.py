@@ -30,7 +30,7 @@ from mechanism.core.validation import (
     check_last,
     check_matrix,
     check_reference,
-    check_size_of_scores,
+    check_scores,
     check_sizes,
     freeze,
     replaced,
@@ -163,7 +163,7 @@ class RLHFGame(_Groups):
         object.__setattr__(self, "reference", reference)
         broadcast_batch(self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1])
         object.__setattr__(self, "rewards", check_rewards(self.rewards, self.normalization))
-        check_size_of_scores("rewards", self.rewards, self.sizes)
+        check_scores("rewards", self.rewards, self.sizes, self.divergence.lam)
 
     @property
     def outcomes(self) -> int:
@@ -249,7 +249,7 @@ class CandidateGame(_Groups):
         fix = "drop this candidate"
         require(np.isfinite(self.values), "values", self.values, "must be finite", fix)
         check_sizes(self.sizes, self.values)
-        check_size_of_scores("values", self.values, self.sizes)
+        check_scores("values", self.values, self.sizes)
         parts = [self.values.shape[:-2], self.sizes.shape[:-1]]
         if self.divergences is not None:
             freeze(self, "divergences")

@@ -28,8 +28,6 @@ from mechanism.core.multiplier import Root
 from mechanism.core.products import dot
 from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame, check_game
 
-LARGEST_GAP = 1e150  # of (max S - S)/lam: beyond it an outcome weighs nothing
-
 
 @dataclass(frozen=True)
 class SWMaxSolution:
@@ -109,10 +107,12 @@ def solve(game: RLHFGame) -> SWMaxSolution:
     scores = game.scores()
     policy, slope, deficit, iterations = _solve_blocks(scores, game.reference, game.divergence)
     lam, best = game.divergence.lam, scores.max(axis=-1)
+    with np.errstate(over="ignore"):  # f' at the optimum may be beyond float64, at tiny references
+        mu = np.asarray(best - lam * slope)[()]
     return SWMaxSolution(
         policy=policy,
         value=game.welfare_of(policy),
-        multiplier=np.asarray(best - lam * slope)[()],
+        multiplier=mu,
         dual_gap=_dual_gap(game, scores, policy, slope, deficit),
         iterations=iterations,
     )
@@ -125,7 +125,6 @@ def _dual_gap(
     divergence, reference = game.divergence, game.reference
     with np.errstate(all="ignore"):
         gaps = (scores.max(axis=-1, keepdims=True) - scores) / divergence.lam
-        gaps = np.minimum(gaps, LARGEST_GAP)
         y = slope[..., None] - gaps
         conjugate = divergence._conjugate(y, deficit[..., None] + gaps)
         primal = divergence._perspective(policy, reference)
@@ -133,7 +132,7 @@ def _dual_gap(
         flat = gaps.max(axis=-1) <= divergence.flat
         if np.any(flat):
             total = np.where(flat, _flat_gap(divergence, gaps, policy, reference), total)
-    return np.maximum(divergence.lam * total, 0.0)[()]
+        return np.maximum(divergence.lam * total, 0.0)[()]
 
 
 def _flat_gap(divergence: Divergence, gaps: Floats, policy: Floats, reference: Floats) -> Floats:
@@ -177,6 +176,8 @@ def _solve_blocks(
         if near is not None:
             gaps[flat], slope[block][flat], deficit[block][flat] = near
             iterations[block][flat] = 1
+    if divergence.steep:  # what underflows to 0 would cost infinitely much
+        np.maximum(policy, np.finfo(float).tiny, out=policy, where=policy < np.finfo(float).tiny)
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)
     return policy.reshape(*batch, m), *shaped
 
@@ -189,8 +190,6 @@ def _write_gaps(scores: Floats, lam: float, out: Floats) -> Floats:
     def write(piece: Floats, gaps: Floats) -> None:
         np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
         np.maximum(largest, gaps.max(axis=-1), out=largest)
-        if largest.max() > LARGEST_GAP:
-            np.minimum(gaps, LARGEST_GAP, out=gaps)
 
     multiplier.in_pieces(write, scores, out)
     return largest

@@ -58,15 +58,15 @@ def check_sizes(sizes: Floats, rewards: Floats) -> None:
     require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
 
 
-def check_size_of_scores(argument: str, rows: Floats, sizes: Floats) -> None:
-    """Raise where sizes (..., n) times finite rows (..., n, m) could sum to more than `LARGEST`."""
+def check_scores(argument: str, rows: Floats, sizes: Floats, lam: float = 1.0) -> None:
+    """Raise where sizes (..., n) times finite rows (..., n, m), or that over lam, may overflow."""
     if rows.size == 0 or sizes.size == 0:
         return
-    peak, n = max(float(rows.max()), -float(rows.min())), rows.shape[-2]
-    if peak > LARGEST / (n * float(sizes.max())):
-        rule = f"times the largest of the {n} sizes must be below {LARGEST / n:.3g}"
-        fits = np.abs(rows) <= LARGEST / n / float(sizes.max())
-        require(fits, argument, rows, rule, "use another unit of reward")
+    n, largest = rows.shape[-2], LARGEST * min(1.0, lam)
+    bound = largest / n / float(sizes.max())
+    if max(float(rows.max()), -float(rows.min())) > bound:
+        rule = f"times the largest size, {sizes.max():g}, must be below {largest / n:.3g}"
+        require(np.abs(rows) <= bound, argument, rows, rule, "use another unit of reward")
 
 
 def check_reference(reference: Floats, rewards: Floats) -> Floats:
