@@ -82,7 +82,7 @@ class ChiSquared(Divergence):
         return (p - q) ** 2 / q
 
     def _large(self, p: Floats, q: Floats) -> Floats:
-        return _power_term(self.lam, p, q, 2.0)
+        return ((p - q) * (np.sqrt(self.lam) / np.sqrt(q))) ** 2
 
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         clipped = np.maximum(y, -2.0)
@@ -205,8 +205,8 @@ class JensenShannon(Divergence):
         return 1.0 / np.expm1(np.log(2.0) - y)
 
     def _perspective(self, p: Floats, q: Floats) -> Floats:
-        middle = (p + q) / 2.0
-        return np.asarray(rel_entr(p, middle) + rel_entr(q, middle))
+        both = p + q  # not its half, which is 0 at the least subnormal number
+        return np.asarray((rel_entr(2.0 * p, both) + rel_entr(2.0 * q, both)) / 2.0)
 
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         return -np.log(2.0) - np.log(-np.expm1(-deficit))

@@ -81,7 +81,8 @@ class Divergence(ABC):
     def value(self, p: ArrayLike, q: ArrayLike) -> Floats:
         """Return D_f(p || q) >= 0 over the last axis; leading axes broadcast. Infinite where it is.
 
-        Absolute error about 1e-15 lam; relative error about 1e-14 where p and q differ by no more
+        Absolute error about 1e-15 lam, or 1e-14 of the value where that is more (times |alpha| for
+        `Alpha`); relative error about 1e-14 where p and q differ by no more
         than a share of 1e-6 anywhere.
 
         Raises
@@ -98,13 +99,12 @@ class Divergence(ABC):
     def value_of(self, p: Floats, q: Floats) -> Floats:
         """`value` of arrays that are known to be distributions."""
         with np.errstate(all="ignore"):
-            terms = self._perspective(p, q)
-            if not np.all(q):  # the limit of q phi(p/q)
-                terms = np.where(q > 0, terms, np.where(p > 0, p * self.slope_limit, 0.0))
+            terms = _with_limits(self._perspective(p, q), p, q, self.slope_limit)
             total = np.maximum(self.lam * terms.sum(axis=-1), 0.0)
             infinite = np.isinf(total)
             if np.any(infinite):
-                total = np.where(infinite, self._large(p, q).sum(axis=-1), total)
+                large = _with_limits(self._large(p, q), p, q, self.lam * self.slope_limit)
+                total = np.where(infinite, large.sum(axis=-1), total)
             if self.curvatures is not None:
                 close = np.all(np.abs(p - q) <= self.near * q, axis=-1)
                 if np.any(close):
@@ -178,3 +178,10 @@ def _ratios(x: ArrayLike) -> Floats:
     ratio = as_floats("x", x) + 0.0  # no negative zero, at which 1/x is minus infinity
     require(ratio >= 0, "x", ratio, "must be >= 0", "pass ratios p/q of probabilities")
     return ratio
+
+
+def _with_limits(terms: Floats, p: Floats, q: Floats, slope_limit: float) -> Floats:
+    """Put the limit of q phi(p/q) where q is 0."""
+    if np.all(q):
+        return terms
+    return np.where(q > 0, terms, np.where(p > 0, p * slope_limit, 0.0))
