@@ -66,7 +66,7 @@ class Divergence(ABC):
 
     def d2f(self, x: ArrayLike) -> Floats:
         """Curvature f''(x), elementwise."""
-        ratio = _ratios(x)
+        ratio = _ratios(np.minimum(as_floats("x", x), np.finfo(float).max))
         with np.errstate(all="ignore"):
             return self.lam * self._d2f(ratio)
 
@@ -176,7 +176,8 @@ class Divergence(ABC):
 
 def _ratios(x: ArrayLike) -> Floats:
     ratio = as_floats("x", x) + 0.0  # no negative zero, at which 1/x is minus infinity
-    require(ratio >= 0, "x", ratio, "must be >= 0", "pass ratios p/q of probabilities")
+    inside = (ratio >= 0) & np.isfinite(ratio)
+    require(inside, "x", ratio, "must be finite and >= 0", "pass ratios p/q of probabilities")
     return ratio
 
 

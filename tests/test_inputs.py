@@ -1,0 +1,431 @@
+"""Every array-like ends in a right number, held against 60 digits, or in a named error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mechanism import (
+    KL,
+    Alpha,
+    CandidateGame,
+    ChiSquared,
+    FDivergence,
+    InvalidInputError,
+    Mechanism,
+    RLHFGame,
+    TotalVariation,
+    affine_maximizer_payments,
+    misreports,
+    normalize,
+    solve,
+    sw_max,
+)
+from mechanism.oracles import _generator, brute_force_candidates, payments_mpmath
+from tests.conftest import NAMED
+
+EDGES = [0.0, -0.0, 5e-324, 1e-310, 1e-300, 1e-12, 1.0, 1e12, 1e150, 1e300, 1.7e308]
+numbers = st.sampled_from([*EDGES, *(-x for x in EDGES), np.nan, np.inf]) | st.floats(-10, 10)
+strengths = st.floats(-290, 290).map(lambda e: 10.0**e) | st.floats(0.01, 100)
+named = st.sampled_from(sorted(NAMED))
+
+
+def _tensor(rows, grad=False):
+    return torch.tensor(rows, dtype=torch.float64, requires_grad=grad)
+
+
+def _masked(rows):
+    array = np.ma.masked_array(np.array(rows, float))
+    array[..., 0] = np.ma.masked
+    return array
+
+
+SAME = {  # containers that hold the same numbers
+    "list": lambda rows: rows,
+    "tuple": lambda rows: tuple(map(tuple, rows)),
+    "array": lambda rows: np.array(rows, float),
+    "object": lambda rows: np.array(rows, object),
+    "fortran": lambda rows: np.asfortranarray(rows),
+    "read-only": lambda rows: np.broadcast_to(np.array(rows, float), np.shape(rows)),
+    "tensor": _tensor,
+    "pandas": lambda rows: pd.DataFrame(rows),
+    "without mask": lambda rows: np.ma.masked_array(rows),
+    "arrays in a list": lambda rows: [np.array(row, float) for row in rows],
+}
+ROUNDED = {  # containers of other numbers: what they hold is what counts
+    "int": lambda rows: np.nan_to_num(np.clip(rows, -9, 9)).astype(int),
+    "bool": lambda rows: np.array(rows) > 0.5,
+    "uint8": lambda rows: np.nan_to_num(np.clip(np.abs(rows), 0, 9)).astype(np.uint8),
+    "float16": lambda rows: np.array(rows, float).astype(np.float16),
+    "float32": lambda rows: np.array(rows, float).astype(np.float32),
+    "long double": lambda rows: np.array(rows, np.longdouble),
+}
+REFUSED = {
+    "masked": _masked,
+    "masked rows": lambda rows: [_masked(row) for row in rows],
+    "masked entry": lambda rows: [[np.ma.masked, *row[1:]] for row in rows],
+    "gradient": lambda rows: _tensor(rows, True),
+    "complex": lambda rows: np.array(rows) + 1j,
+    "text": lambda rows: np.array(rows).astype(str),
+    "dates": lambda rows: np.zeros(np.shape(rows), "datetime64[s]"),
+    "missing": lambda rows: pd.DataFrame([[pd.NA, *row[1:]] for row in rows]),
+    "ragged": lambda rows: [[*rows[0], 1.0], *rows],
+    "too big": lambda rows: [[10**400 for _ in row] for row in rows],
+    "bfloat16": lambda rows: _tensor(rows).to(torch.bfloat16),
+    "empty": lambda rows: np.array(rows)[:, :0],
+    "dictionary": lambda rows: {"rows": rows},
+}
+containers = st.sampled_from([*SAME.values(), *ROUNDED.values(), *REFUSED.values()])
+tables = st.integers(1, 4).flatmap(
+    lambda m: st.lists(st.lists(numbers, min_size=m, max_size=m), min_size=1, max_size=3)
+)
+
+
+def play(game):
+    """Everything public that takes a game; finite, or refused by name."""
+    model, payments = sw_max(game), affine_maximizer_payments(game)
+    gained = game.sizes * game.valuations(model)
+    rows = game.values if isinstance(game, CandidateGame) else game.rewards
+    magnitude = np.abs(game.scores()).max() + (game.sizes[..., None] * np.abs(rows)).max()
+    if isinstance(game, RLHFGame):
+        solution = solve(game)
+        assert np.isfinite(solution.value).all() and (solution.dual_gap >= 0).all()
+        assert np.abs(model.sum(axis=-1) - 1).max() <= 1e-12 and (model >= 0).all()
+        assert np.all(game.divergence_cost(model) >= 0)
+    values = [payments, gained, game.welfare(model, without=0), game.utilities(model, payments)]
+    assert all(np.isfinite(value).all() for value in values)
+    return payments, magnitude
+
+
+def fits(build):
+    """Result of `build()`, or None where the input is refused by name."""
+    try:
+        with np.errstate(divide="warn", over="warn", invalid="warn"):
+            return build()
+    except InvalidInputError as error:
+        assert error.argument and error.rule and error.fix
+        return None
+
+
+@settings(max_examples=300)
+@given(tables, containers, containers, st.sampled_from([1, 2.5, 1e-300, 1e200, np.int64(3)]))
+def test_candidate_games(rows, wrap, wrap_costs, size):
+    with np.errstate(all="ignore"):
+        values, costs = wrap(rows), wrap_costs(rows[:1]) if len(rows) > 2 else None
+    game = fits(lambda: CandidateGame(values, [size] * len(rows), costs))
+    if game is None:
+        return
+    payments, magnitude = play(game)
+    if game.divergences is not None:
+        game = CandidateGame(game.values, game.sizes, game.divergences[0])
+    exact = brute_force_candidates(game)[1]
+    np.testing.assert_allclose(payments.reshape(-1), exact, rtol=0, atol=1e-12 * magnitude)
+
+
+@settings(max_examples=300)
+@given(tables, containers, named, strengths, st.integers(0, 10**6))
+def test_games(rows, wrap, name, lam, seed):
+    rng, m = np.random.default_rng(seed), len(rows[0])
+    reference = rng.dirichlet(np.full(m, 0.3)) + 1e-250
+    with np.errstate(all="ignore"):
+        rewards = wrap(rows)
+    game = fits(
+        lambda: RLHFGame(rewards, rng.integers(1, 9, len(rows)), reference, NAMED[name](lam))
+    )
+    if game is None:
+        return
+    payments, magnitude = play(game)
+    rounding = min(lam, 1e6 * magnitude)  # a strength beyond any reward multiplies no rounding
+    assert payments.min() >= -1e-12 * (magnitude + rounding)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**6), named, st.floats(-12, 12), st.floats(-14, 14))
+def test_payments_against_60_digits(seed, name, unit, lam):
+    rng = np.random.default_rng(seed)
+    rewards = rng.random((2, 3)) * 10.0**unit
+    game = RLHFGame(rewards, rng.integers(1, 5, 2), rng.dirichlet(np.ones(3)), NAMED[name](10**lam))
+    exact = np.array([float(x) for x in payments_mpmath(game, 90)])
+    peak = np.abs(game.scores()).max()
+    rounding = min(game.divergence.lam, 1e6 * peak)
+    np.testing.assert_allclose(
+        affine_maximizer_payments(game), exact, rtol=0, atol=1e-13 * (peak + rounding)
+    )
+
+
+def _exact_divergence(divergence, p, q):
+    generator, _, limit = _generator(divergence)
+    steep = getattr(divergence, "alpha", 1 if type(divergence).__name__ != "ReverseKL" else 0) <= 0
+    first, second = ([mp.mpf(float(x)) for x in row] for row in (p, q))
+    first, second = ([x / mp.fsum(row) for x in row] for row in (first, second))
+
+    def term(a, b):
+        if b == 0:
+            return a * limit if a else mp.mpf(0)
+        return mp.inf if a == 0 and steep else b * generator(a / b)
+
+    total = divergence.lam * mp.fsum(term(a, b) for a, b in zip(first, second, strict=True))
+    return float(total) if total < 1.7e308 else np.inf
+
+
+weights = st.sampled_from([0.0, -0.0, 5e-324, 1e-310, 1e-200, 1e-9, 1.0]) | st.floats(0, 1)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(weights, weights), min_size=1, max_size=4),
+    named,
+    strengths,
+    st.none() | st.floats(-17, -3),
+)
+def test_divergences_against_60_digits(pairs, name, lam, near):
+    q = np.array([pair[1] for pair in pairs])
+    p = np.array([pair[0] for pair in pairs])
+    if near is not None:
+        p = q * (1 + 10**near * np.linspace(-1, 1, len(q)))
+    if not (p.sum() > 1e-3 and q.sum() > 1e-3):
+        return
+    p, q = p / p.sum(), q / q.sum()
+    divergence = NAMED[name](lam)
+    value = float(divergence.value(p, q))
+    with mp.workdps(60):
+        exact = _exact_divergence(divergence, p, q)
+    assert value >= 0 and not np.isnan(value)
+    if np.isinf(exact):
+        assert value == np.inf
+    else:
+        assert abs(value - exact) <= 1e-11 * exact + 4e-15 * lam
+
+
+@settings(max_examples=200)
+@given(tables, containers, st.sampled_from(["summation", "maximum", "min-max"]))
+def test_normalize(rows, wrap, how):
+    with np.errstate(all="ignore"):
+        raw = wrap(rows)
+    scaled = fits(lambda: normalize(raw, how))
+    if scaled is None:
+        return
+    top = scaled.sum(axis=-1) if how == "summation" else scaled.max(axis=-1)
+    np.testing.assert_allclose(top, 1.0, rtol=1e-12)
+    assert scaled.min() >= 0
+    array = np.array(raw, np.longdouble)
+    exact = array - (array.min(-1, keepdims=True) if how == "min-max" else
+                     np.minimum(array.min(-1, keepdims=True), 0))  # fmt: skip
+    exact /= exact.sum(-1, keepdims=True) if how == "summation" else exact.max(-1, keepdims=True)
+    np.testing.assert_allclose(scaled, exact.astype(float), atol=1e-12)
+
+
+@settings(max_examples=200)
+@given(st.lists(numbers, min_size=0, max_size=3), named, strengths)
+def test_generators(xs, name, lam):
+    divergence = NAMED[name](lam)
+    for function in (divergence.f, divergence.df, divergence.d2f, divergence.df_inverse):
+        value = fits(lambda f=function: f(xs))
+        assert value is None or not np.isnan(value).any()
+
+
+@settings(max_examples=200)
+@given(st.lists(numbers, min_size=1, max_size=3), containers, st.integers(0, 3))
+def test_models_payments_and_reports(xs, wrap, which):
+    game = RLHFGame([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], [1, 2], [0.2, 0.3, 0.5], KL(1), "summation")
+    candidates = CandidateGame(game.rewards, [1, 2])
+    with np.errstate(all="ignore"):
+        value = wrap([xs])
+    calls = [
+        lambda: game.welfare(value),
+        lambda: game.utilities(value, [0.0, 0.0]),
+        lambda: game.utilities([0.2, 0.3, 0.5], value),
+        lambda: game.divergence.value(value, [0.2, 0.3, 0.5]),
+        lambda: candidates.welfare(value),
+        lambda: candidates.utilities(0, value),
+        lambda: affine_maximizer_payments(game.with_report(0, reward=value)),
+        lambda: affine_maximizer_payments(candidates.with_report(0, reward=value, size=2.0)),
+        lambda: affine_maximizer_payments(misreports.scale_size(game, 0, value)),
+        lambda: affine_maximizer_payments(misreports.mix_rewards(candidates, 0, value, 1)),
+        lambda: affine_maximizer_payments(misreports.theorem_4_2(game, 0, value)),
+        lambda: misreports.exaggerated_reward(value, 0.1, "summation", clip=True),
+        lambda: misreports.largest_epsilon(value, ["maximum", "mean"][which % 2]),
+        lambda: KL(value),
+        lambda: Alpha(value, 1.0),
+        lambda: sw_max(value),
+        lambda: affine_maximizer_payments(value),
+        lambda: solve(value),
+        lambda: FDivergence(lambda x: value),
+        lambda: misreports.scale_size(value, 0, 1.0),
+    ]
+    for call in calls:
+        found = fits(call)
+        if isinstance(found, np.ndarray | float):
+            assert not np.isnan(found).any()
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_containers_of_the_same_numbers_give_the_same(kind):
+    rows = [[0.25, 1.0, 0.5], [1.0, 0.125, 0.0]]
+    plain, other = CandidateGame(rows, [1, 2]), CandidateGame(SAME[kind](rows), [1, 2])
+    np.testing.assert_array_equal(other.values, plain.values)
+    np.testing.assert_array_equal(
+        normalize(SAME[kind](rows), "min-max"), normalize(rows, "min-max")
+    )
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_would_be_lost_is_refused(kind):
+    rows = [[0.2, 999.0, 0.4], [0.5, 0.1, 0.3]]
+    for call in (
+        lambda v: CandidateGame(v, [1, 1]),
+        lambda v: RLHFGame(v, [1, 1], [0.2, 0.3, 0.5], KL(1.0)),
+        lambda v: normalize(v, "min-max"),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            call(REFUSED[kind](rows))
+        assert caught.value.argument.startswith(("values", "rewards"))
+
+
+def test_reward_that_only_rounding_moves_is_no_preference():
+    orders = [[0.1, 0.7, 0.4], [0.7, 0.4, 0.1], [0.4, 0.1, 0.7]]
+    same = [np.mean(order) for order in orders]  # one mean in three orders of summation
+    assert len(set(same)) > 1
+    for row in (same, np.float32(same) + np.float32([0, 6e-8, 0]), [-x for x in same]):
+        with pytest.raises(InvalidInputError, match="all equal"):
+            normalize(row, "min-max")
+    with pytest.raises(InvalidInputError, match="all equal"):  # shifted to 0 first
+        normalize([-x for x in same], "summation")
+    small = normalize([1e-12, 2e-12, 4e-12], "min-max")  # small, but no rounding
+    np.testing.assert_allclose(small, [0, 1 / 3, 1])
+    game = CandidateGame([np.zeros(3), normalize([0.2, 0.1, 0.9], "min-max")], [5, 4])
+    assert int(sw_max(game)) == 2 and not affine_maximizer_payments(game).any()
+
+
+@pytest.mark.parametrize("m", [2, 10, 1000, 50_257])
+def test_float32_softmax_is_a_reference_and_a_model(m):
+    for seed in range(20):
+        logits = torch.randn(m, generator=torch.Generator().manual_seed(seed)) * 3
+        soft = torch.softmax(logits, -1)
+        for reference in (soft, soft.numpy(), soft.tolist(), soft / soft.sum()):
+            game = RLHFGame(np.zeros((1, m)), [1], reference, KL(1.0))
+            assert abs(game.reference.sum() - 1) <= 1e-12
+            assert game.welfare(soft) == pytest.approx(0.0, abs=1e-12)
+    rewards = torch.softmax(torch.ones(2, 7) / 3, -1)
+    game = RLHFGame(rewards, [1, 1], np.full(7, 1 / 7), KL(1.0), "summation")
+    np.testing.assert_allclose(game.rewards.sum(-1), 1.0, atol=1e-12)
+    half = torch.softmax(torch.randn(1000, generator=torch.Generator().manual_seed(1)), -1).half()
+    with pytest.raises(InvalidInputError, match="float64"):
+        RLHFGame(np.zeros((1, 1000)), [1], half, KL(1.0))
+    mended = half.double() / half.double().sum()  # as the message says
+    assert abs(RLHFGame(np.zeros((1, 1000)), [1], mended, KL(1.0)).reference.sum() - 1) < 1e-12
+
+
+@pytest.mark.parametrize("lam", [1e14, 1e30, 1e300])
+def test_a_strength_beyond_all_rewards_leaves_the_initial_model(divergence_class, lam):
+    rewards = [[0.0, 1234.5, 900.0], [1e3, 0.0, 1e3]]
+    game = RLHFGame(rewards, [1, 1], [0.2, 0.3, 0.5], divergence_class(lam))
+    np.testing.assert_allclose(sw_max(game), game.reference, rtol=1e-10)
+    assert np.abs(affine_maximizer_payments(game)).max() <= 1e6 / lam + 1e-11
+    assert solve(game).value == pytest.approx(0.3 * 1234.5 + 450 + 700, rel=1e-9)
+
+
+def test_models_and_payments_must_fit_the_game():
+    game = RLHFGame([[1.0, 0.0]], [1], [0.5, 0.5], KL(1.0))
+    for model in ([-0.5, 1.5], [2.0, 2.0], [0.5, 0.4], [np.nan, 1.0], [np.inf, 0.0]):
+        for call in (game.welfare, game.valuations, game.divergence_cost):
+            with pytest.raises(InvalidInputError, match="model"):
+                call(model)
+        with pytest.raises(InvalidInputError, match="model"):
+            game.utilities(model, [0.0])
+    for payments in ([0.0, 1.0, 2.0], [np.nan], [-np.inf], np.zeros((3, 2))):
+        with pytest.raises(InvalidInputError, match="payments"):
+            game.utilities([0.5, 0.5], payments)
+    mechanism = Mechanism(sw_max, lambda g: [0.0, 0.0])
+    with pytest.raises(InvalidInputError, match="payments"):
+        mechanism.utilities(game, game)
+
+
+def test_values_that_overflow_are_named():
+    for build in (
+        lambda: CandidateGame([[1e308, 1.0], [1e308, 2.0]], [10, 10]),
+        lambda: RLHFGame([[1e308, -1e308]], [10], [0.5, 0.5], KL(1.0)),
+        lambda: RLHFGame([[1e10, 0.0]], [1], [0.5, 0.5], KL(1e-295)),
+        lambda: KL(1e301),
+        lambda: KL(5e-324),
+    ):
+        with pytest.raises(InvalidInputError, match=r"values\[|rewards\[|lam"):
+            build()
+    np.testing.assert_array_equal(normalize([1e308, -1e308, 0.0], "min-max"), [1.0, 0.0, 0.5])
+
+
+def test_views_of_what_others_can_write_are_copied():
+    base = np.ones((2, 3))
+    view = base[:]
+    view.flags.writeable = False
+    game = CandidateGame(view, [1, 1])
+    base[0, 0] = 99.0
+    assert game.values.max() == 1.0
+
+
+def test_optimum_stays_positive_where_leaving_out_would_cost_without_limit():
+    game = RLHFGame([[1e120, 0.0, 5.0]], [1], [1e-10, 1 - 2e-10, 1e-10], Alpha(-1.0, 1e-100))
+    assert sw_max(game).min() > 0 and np.isfinite(affine_maximizer_payments(game)).all()
+    chi = RLHFGame([[8.6e9, 1.7e10, 1.5e10, 2.8e10]], [1],
+                   [0.853, 0.147 - 2.6e-8, 2.2e-8, 4e-9], ChiSquared(87.0))  # fmt: skip
+    exact = float(payments_mpmath(chi, 60)[0])
+    assert affine_maximizer_payments(chi)[0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_total_variation_stays_exactly_where_it_is():
+    game = RLHFGame([[1.0, 0.0, 0.5]], [1], [0.1, 0.2, 0.7], TotalVariation(1e200))
+    np.testing.assert_array_equal(sw_max(game), game.reference)
+    assert solve(game).dual_gap == 0
+
+
+WAKE = """
+import glob, time
+import numpy as np
+def woken():
+    own = str(__import__("os").getpid())
+    time.sleep(0.5)  # a thread without work spins for a tenth of a second, then sleeps
+    rows = {}
+    for path in glob.glob("/proc/self/task/*/status"):
+        if path.split("/")[4] != own:
+            text = open(path).read()
+            rows[path] = int(text.split("voluntary_ctxt_switches:")[1].split()[0])
+    return rows
+from mechanism import *
+from mechanism.core.products import dot, leave_one_out, means, weighted_rows
+m = 300_000
+rng = np.random.default_rng(0)
+x = rng.random(m); tall = rng.random((300, 2000))
+kinds = KL, ChiSquared, TotalVariation, ReverseKL, JensenShannon
+divergences = [*(kind(.2) for kind in kinds), Alpha(3., .2)]
+games = [RLHFGame(np.stack([x, x[::-1]]), [1., 2.], np.full(m, 1 / m), d) for d in divergences]
+candidates = CandidateGame(tall, np.ones(300))
+np.vecdot(x, x)
+before = woken()
+for game in games:
+    policy = sw_max(game); affine_maximizer_payments(game); game.welfare(policy)
+affine_maximizer_payments(candidates)
+dot(x, x); means(tall, tall[0]); leave_one_out(np.ones(300), tall)
+after = woken()
+np.vecdot(x, x)
+control = woken()
+print(before == after, after != control, len(before))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_no_thread_of_blas_is_woken():
+    root = str(Path(__file__).parents[1])
+    environment = {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": root}
+    run = subprocess.run([sys.executable, "-c", WAKE], env=environment, capture_output=True,
+                         text=True, timeout=120, cwd=root)  # fmt: skip
+    asleep, control, threads = run.stdout.split()
+    if int(threads) == 0 or control == "False":
+        pytest.skip("this NumPy keeps no pool of threads that a large product wakes")
+    assert asleep == "True", run.stderr
