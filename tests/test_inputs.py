@@ -19,7 +19,9 @@ from mechanism import (
     ChiSquared,
     FDivergence,
     InvalidInputError,
+    JensenShannon,
     Mechanism,
+    ReverseKL,
     RLHFGame,
     TotalVariation,
     affine_maximizer_payments,
@@ -215,7 +217,7 @@ def test_normalize(rows, wrap, how):
     top = scaled.sum(axis=-1) if how == "summation" else scaled.max(axis=-1)
     np.testing.assert_allclose(top, 1.0, rtol=1e-12)
     assert scaled.min() >= 0
-    array = np.array(raw, np.longdouble)
+    array = np.asarray(raw).astype(np.longdouble)
     exact = array - (array.min(-1, keepdims=True) if how == "min-max" else
                      np.minimum(array.min(-1, keepdims=True), 0))  # fmt: skip
     exact /= exact.sum(-1, keepdims=True) if how == "summation" else exact.max(-1, keepdims=True)
@@ -371,8 +373,24 @@ def test_views_of_what_others_can_write_are_copied():
 
 
 def test_optimum_stays_positive_where_leaving_out_would_cost_without_limit():
-    game = RLHFGame([[1e120, 0.0, 5.0]], [1], [1e-10, 1 - 2e-10, 1e-10], Alpha(-1.0, 1e-100))
-    assert sw_max(game).min() > 0 and np.isfinite(affine_maximizer_payments(game)).all()
+    for divergence in (ReverseKL(1.0), Alpha(0.0, 1.0), Alpha(-1.0, 1.0)):
+        game = RLHFGame([[0.0, 1e250]], [1], [1e-200, 1.0], divergence)
+        assert sw_max(game).min() > 0 and np.isfinite(solve(game).value)
+        assert np.isfinite(affine_maximizer_payments(game)).all()
+
+
+def test_divergences_are_finite_where_they_are():
+    least = [5e-324, 0.25, 0.75]
+    assert JensenShannon(1.0).value([0.0, 0.5, 0.5], least) == pytest.approx(0.0337, abs=1e-3)
+    for name in (ChiSquared, lambda lam: Alpha(2.0, 2 * lam)):  # 1 / 1e-309 is beyond float64
+        assert name(1e-10).value([1.0, 0.0], [1e-309, 1.0]) == pytest.approx(1e299, rel=1e-6)
+        assert name(1.0).value([1.0, 0.0], [1e-309, 1.0]) == np.inf
+    assert KL(1.0).value([1.0, 0.0], [5e-324, 1.0]) == pytest.approx(744.44, abs=0.01)
+    for divergence in (KL(1.0), ChiSquared(1.0)):
+        assert divergence.value([0.5, 0.5], [1.0, 0.0]) == np.inf
+
+
+def test_chi_squared_with_a_large_multiplier_is_exact():
     chi = RLHFGame([[8.6e9, 1.7e10, 1.5e10, 2.8e10]], [1],
                    [0.853, 0.147 - 2.6e-8, 2.2e-8, 4e-9], ChiSquared(87.0))  # fmt: skip
     exact = float(payments_mpmath(chi, 60)[0])

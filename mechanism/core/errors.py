@@ -54,6 +54,8 @@ def as_numbers(argument: str, value: ArrayLike) -> NDArray[Any]:
     try:
         with warnings.catch_warnings():  # NumPy only warns where it drops a part of a number
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the container's own making
+            warnings.simplefilter("ignore", FutureWarning)
             array = np.asarray(value)
             array = array.astype(np.float64) if array.dtype.kind == "O" else array
     except MemoryError:
