@@ -14,10 +14,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
+from mechanism.attack.user_rules import checked_mechanism, checked_sampler
 from mechanism.core.errors import InvalidInputError
 from mechanism.core.payments import Mechanism
 
@@ -52,6 +54,11 @@ class Claim:
     def stem(self) -> str:
         """Name shared by the chapter, its test and its controls."""
         return self.chapter.rsplit("/", 1)[-1]
+
+    @property
+    def least(self) -> int:
+        """Least budget: what the checker's first piece of work takes, a search or an integral."""
+        return _LEAST[self.id]
 
     @property
     def test(self) -> str:
@@ -148,6 +155,15 @@ _ALL = (
           "one_training:check_one_run"),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}
+_LEAST = {
+    "def-3.2": 50, "def-3.3": 50, "def-4.1": 10, "thm-4.2-1": 40, "thm-4.2-2": 40, "thm-4.3": 100,
+    "lemma-B.1": 40, "thm-B.2-1": 100, "thm-B.2-2": 100, "thm-B.2-3": 100, "prop-4.4": 50,
+    "prop-4.6": 400, "prop-4.8-kl": 40, "prop-4.8-chi2": 40, "thm-4.9": 400, "cor-4.10": 400,
+    "lemma-C.1": 400, "lemma-C.2": 8, "thm-4.11-lower": 50, "thm-4.11-upper": 1, "cor-4.13": 2,
+    "lemma-D.1": 10, "lemma-D.2": 2, "thm-4.12": 50, "heuristic-1": 100, "heuristic-2": 100,
+    "prop-E.2": 12, "identity-area": 400,
+}  # fmt: skip
+LARGEST_SEED = 2**31
 
 
 @dataclass(frozen=True)
@@ -201,9 +217,11 @@ def check(
     games : "rlhf", "candidate" or callable
         Where games come from; a callable takes a `numpy.random.Generator` and returns a game.
     budget : int
-        Evaluations of the mechanism.
+        Evaluations of the mechanism, `Claim.least` or more. A checker begins no piece of work that
+        does not fit any more; integrals along paths (prop-4.6, thm-4.9, cor-4.10, lemma-C.1,
+        identity-area), whose cost shows only at their end, may pass the budget by one.
     seed : int
-        Seed of games and searches.
+        Seed of games and searches, >= 0.
 
     Returns
     -------
@@ -213,22 +231,21 @@ def check(
     Raises
     ------
     InvalidInputError
-        Unknown id, or a mechanism or a sampler where the claim is not about one.
+        Unknown id, a budget below the claim's least, a mechanism or a sampler where the claim is
+        not about one, or one that returns what it must not: the message names the rule, what it
+        returned and what is wanted.
 
     Examples
     --------
     >>> check("def-3.2", budget=200).status
     'holds'
     """
-    if claim_id not in CLAIMS:
-        fix = f"one of {', '.join(CLAIMS)}"
-        raise InvalidInputError("claim_id", repr(claim_id), "is not a claim", fix)
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-        raise InvalidInputError("budget", budget, "must be a whole number > 0", "e.g. 2000")
+    check_arguments([claim_id], budget, seed)
     function = CLAIMS[claim_id].function()
     accepts = _accepted(function)
-    arguments: dict[str, Any] = {"budget": budget, "seed": seed}
+    arguments: dict[str, Any] = {"budget": int(budget), "seed": int(seed)}
     if mechanism is not None:
+        mechanism = checked_mechanism(mechanism)
         if "mechanism" in accepts:
             arguments["mechanism"] = mechanism
         elif names := accepts & {"training_rule", "rule"}:
@@ -236,12 +253,36 @@ def check(
         else:
             fix = "leave mechanism out"
             raise InvalidInputError("mechanism", mechanism, f"{claim_id} is about none", fix)
+    if callable(games):
+        games = checked_sampler(games)
+    elif not isinstance(games, str):
+        fix = 'pass "rlhf", "candidate" or a function of a random generator'
+        raise InvalidInputError("games", repr(games)[:80], "unknown sampler", fix)
     if games != "rlhf":
         if "games" not in accepts:
             fix = 'leave games out, or "rlhf"'
             raise InvalidInputError("games", games, f"{claim_id} draws games of its own", fix)
         arguments["games"] = games
     return function(**arguments)
+
+
+def check_arguments(ids: Sequence[str], budget: int, seed: int) -> None:
+    """Raise unless all `ids` are claims, `budget` suffices for each, and `seed` is one."""
+    for name in ids:
+        if not isinstance(name, str) or name not in CLAIMS:
+            fix = f"one of {', '.join(CLAIMS)}"
+            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+        least = CLAIMS[name].least
+        if not _is_whole(budget) or budget < least:
+            rule = f"must be a whole number, at least {least} for {name}"
+            raise InvalidInputError("budget", budget, rule, "e.g. 2000")
+    if not _is_whole(seed) or not 0 <= seed < LARGEST_SEED:
+        rule = f"must be a whole number in 0..{LARGEST_SEED - 1}"
+        raise InvalidInputError("seed", seed, rule, "e.g. 0")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _accepted(function: Callable[..., ClaimResult]) -> set[str]:
@@ -259,7 +300,7 @@ def examine(claim: Claim, budget: int, seed: int) -> Verdict:
     controls = {
         name: any(
             control(share, seed + CONTROL_SEED).status == "violated"
-            for share in (max(1, budget // 4), budget)
+            for share in (max(claim.least, budget // 4), budget)
         )
         for name, control in claim.controls().items()
     }
@@ -270,10 +311,7 @@ def run(
     ids: Sequence[str] = (), budget: int = 2000, seed: int = 0, jobs: int = 2
 ) -> Iterator[Verdict]:
     """Verdicts on the named claims (none named: all), in the order in which they come in."""
-    for name in ids:
-        if name not in CLAIMS:
-            fix = f"one of {', '.join(CLAIMS)}"
-            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+    check_arguments(list(ids) or list(CLAIMS), budget, seed)
     work = partial(examine, budget=budget, seed=seed)
     wanted = [CLAIMS[name] for name in ids] or list(_ALL)
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mechanism.attack.games import Game
-from mechanism.core.errors import Floats
+from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 Status = Literal["holds", "violated", "undecided"]
@@ -130,6 +130,8 @@ def worst_case(
         broken = case.slack < -case.tolerance
         return not broken, case.ratio if broken or by == "ratio" else case.slack
 
+    if not cases:
+        raise InvalidInputError("budget", trials, f"left no case of {claim}", "make it larger")
     worst = min(cases, key=order)
     gain = -worst.slack if worst.gain is None else worst.gain
     witness = Witness(worst.game, worst.group, worst.report, gain, worst.recompute)

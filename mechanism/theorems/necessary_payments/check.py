@@ -74,7 +74,7 @@ def check_thm_4_11_lower(
         trials += len(table.sizes)
         if mechanism is None:
             cases.append(_lowest_rule_case(table, constant_report))
-            if trials < budget and isinstance(table.game, RLHFGame):
+            if trials + 9 <= budget and isinstance(table.game, RLHFGame):
                 cases.append(_path_case(table.game, table.group))
                 trials += 9
         else:
