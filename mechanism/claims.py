@@ -14,13 +14,12 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
-from mechanism.core.errors import InvalidInputError
+from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
 
 CONTROL_SEED = 1_000_003  # added to the seed, so that controls draw games that no checker sees
@@ -160,10 +159,10 @@ _LEAST = {
     "lemma-B.1": 40, "thm-B.2-1": 100, "thm-B.2-2": 100, "thm-B.2-3": 100, "prop-4.4": 50,
     "prop-4.6": 400, "prop-4.8-kl": 40, "prop-4.8-chi2": 40, "thm-4.9": 400, "cor-4.10": 400,
     "lemma-C.1": 400, "lemma-C.2": 8, "thm-4.11-lower": 50, "thm-4.11-upper": 1, "cor-4.13": 2,
-    "lemma-D.1": 10, "lemma-D.2": 2, "thm-4.12": 50, "heuristic-1": 100, "heuristic-2": 100,
+    "lemma-D.1": 10, "lemma-D.2": 2, "thm-4.12": 50, "heuristic-1": 100, "heuristic-2": 170,
     "prop-E.2": 12, "identity-area": 400,
 }  # fmt: skip
-LARGEST_SEED = 2**31
+INTEGRALS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "identity-area")
 
 
 @dataclass(frozen=True)
@@ -211,15 +210,13 @@ def check(
     Parameters
     ----------
     claim_id : str
-        A key of `CLAIMS`.
     mechanism : Mechanism, optional
         Checked in place of the paper's; called on one game at a time.
     games : "rlhf", "candidate" or callable
         Where games come from; a callable takes a `numpy.random.Generator` and returns a game.
     budget : int
-        Evaluations of the mechanism, `Claim.least` or more. A checker begins no piece of work that
-        does not fit any more; integrals along paths (prop-4.6, thm-4.9, cor-4.10, lemma-C.1,
-        identity-area), whose cost shows only at their end, may pass the budget by one.
+        Evaluations of the mechanism, `Claim.least` or more. No work is begun that does not fit;
+        integrals (of `INTEGRALS`), whose cost shows at their end, may pass the budget by one.
     seed : int
         Seed of games and searches, >= 0.
 
@@ -231,9 +228,8 @@ def check(
     Raises
     ------
     InvalidInputError
-        Unknown id, a budget below the claim's least, a mechanism or a sampler where the claim is
-        not about one, or one that returns what it must not: the message names the rule, what it
-        returned and what is wanted.
+        Unknown id, budget below the claim's least, a mechanism or sampler where the claim is about
+        none, or one that returns what it must not: the message names the rule and what is wanted.
 
     Examples
     --------
@@ -253,11 +249,7 @@ def check(
         else:
             fix = "leave mechanism out"
             raise InvalidInputError("mechanism", mechanism, f"{claim_id} is about none", fix)
-    if callable(games):
-        games = checked_sampler(games)
-    elif not isinstance(games, str):
-        fix = 'pass "rlhf", "candidate" or a function of a random generator'
-        raise InvalidInputError("games", repr(games)[:80], "unknown sampler", fix)
+    games = games if isinstance(games, str) else checked_sampler(games)
     if games != "rlhf":
         if "games" not in accepts:
             fix = 'leave games out, or "rlhf"'
@@ -273,16 +265,9 @@ def check_arguments(ids: Sequence[str], budget: int, seed: int) -> None:
             fix = f"one of {', '.join(CLAIMS)}"
             raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
         least = CLAIMS[name].least
-        if not _is_whole(budget) or budget < least:
-            rule = f"must be a whole number, at least {least} for {name}"
-            raise InvalidInputError("budget", budget, rule, "e.g. 2000")
-    if not _is_whole(seed) or not 0 <= seed < LARGEST_SEED:
-        rule = f"must be a whole number in 0..{LARGEST_SEED - 1}"
-        raise InvalidInputError("seed", seed, rule, "e.g. 0")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+        rule = f"must be a whole number, at least {least} for {name}"
+        check_whole("budget", budget, least, rule, "e.g. 2000")
+    check_whole("seed", seed, 0, "must be a whole number in 0..2^31 - 1", "e.g. 0")
 
 
 def _accepted(function: Callable[..., ClaimResult]) -> set[str]:

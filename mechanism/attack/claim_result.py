@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from mechanism.attack.games import Game
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -78,11 +80,18 @@ class ClaimResult:
 def scale(game: RLHFGame | CandidateGame) -> Floats:
     """Reward scale of a game, max |S| + lam, by which numerical errors are measured.
 
+    Where scores are so close that sw_max works by series, lam multiplies no error and is left out.
+
     >>> float(scale(CandidateGame([[1.0, 0.0]], [3])))
     3.0
     """
-    lam = game.divergence.lam if isinstance(game, RLHFGame) else 0.0
-    return abs(game.scores()).max(axis=-1) + lam
+    scores = game.scores()
+    size = abs(scores).max(axis=-1)
+    if isinstance(game, CandidateGame):
+        return size
+    lam = game.divergence.lam
+    flat = np.ptp(scores, axis=-1) <= game.divergence.flat * lam
+    return size + np.where(flat & (size > 0), 0.0, lam)
 
 
 @dataclass(frozen=True)

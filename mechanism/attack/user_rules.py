@@ -7,8 +7,9 @@ import numpy as np
 
 from mechanism.attack.games import Game, Sampler
 from mechanism.core.errors import Floats, InvalidInputError, ShapeError, as_floats, as_numbers
+from mechanism.core.groups import check_game
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
-from mechanism.core.rlhf_game import CandidateGame, check_game
+from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
 from mechanism.core.validation import ROUNDING
 
@@ -39,6 +40,9 @@ def checked_mechanism(mechanism: Mechanism) -> Mechanism:
 
 def checked_sampler(games: Sampler) -> Sampler:
     """Return the sampler, checked at every call."""
+    if not callable(games):
+        fix = 'pass "rlhf", "candidate" or a function of a random generator'
+        raise InvalidInputError("games", _short(games), "unknown sampler", fix)
 
     def draw(rng: np.random.Generator) -> Game:
         game: Any = games(rng)

@@ -48,6 +48,8 @@ def as_numbers(argument: str, value: ArrayLike) -> NDArray[Any]:
     """
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
         return value
+    if value is None:
+        raise InvalidInputError(argument, None, "must be numbers", "pass an array")
     if _masked(value):
         fix = "drop these entries, or say what they are with .filled(value)"
         raise InvalidInputError(argument, _short(value), "has masked entries", fix)
@@ -117,6 +119,16 @@ def positive_number(argument: str, value: float, fix: str) -> float:
         raise ShapeError(argument, f"array of shape {array.shape}", "must be one number", fix)
     require(np.isfinite(array) & (array > 0), argument, array, "must be finite and > 0", fix)
     return float(array)
+
+
+def check_whole(argument: str, value: object, least: int, rule: str, fix: str) -> None:
+    """Raise unless `value` is a whole number, at least `least`.
+
+    >>> check_whole("seed", 0, 0, "must be a whole number >= 0", "e.g. 0")
+    """
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_integer or not least <= int(str(value)) < 2**31:
+        raise InvalidInputError(argument, value, rule, fix)
 
 
 def group_index(i: int, groups: int) -> int:

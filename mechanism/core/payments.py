@@ -11,8 +11,9 @@ from typing import Any, Self
 import numpy as np
 
 from mechanism.core.errors import Floats
+from mechanism.core.groups import check_game
 from mechanism.core.products import leave_one_out
-from mechanism.core.rlhf_game import CandidateGame, RLHFGame, check_game
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 
 

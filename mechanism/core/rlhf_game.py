@@ -4,9 +4,8 @@
 Source: Section 2 and Definition 3.1, arXiv:2405.16276v4.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias, final
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +16,10 @@ from mechanism.core.errors import (
     ShapeError,
     as_floats,
     as_numbers,
-    group_index,
     require,
 )
 from mechanism.core.generator import Divergence
+from mechanism.core.groups import Groups, Model
 from mechanism.core.normalization import Normalization, check_rewards
 from mechanism.core.products import means, weighted_rows
 from mechanism.core.validation import (
@@ -37,83 +36,10 @@ from mechanism.core.validation import (
     resized,
 )
 
-Model: TypeAlias = Floats | NDArray[np.intp]  # a policy (..., m), or the index of a candidate
-
-
-class _Groups(ABC):
-    """What both games share: true values of n groups and what follows from a chosen model."""
-
-    sizes: Floats
-
-    @abstractmethod
-    def valuations_of(self, model: Model) -> Floats:
-        """`valuations` of a model that is known to be one."""
-
-    @abstractmethod
-    def cost_of(self, model: Model) -> Floats:
-        """`divergence_cost` of a model that is known to be one."""
-
-    @property
-    def groups(self) -> int:
-        """Number n of groups."""
-        return self.sizes.shape[-1]
-
-    @abstractmethod
-    def checked(self, model: ArrayLike) -> Model:
-        """The model as an array, or `InvalidInputError` where it is none."""
-
-    def valuations(self, model: ArrayLike) -> Floats:
-        """v_i of the model, per agent, shape (..., n) (Definition 3.1)."""
-        return self.valuations_of(self.checked(model))
-
-    def divergence_cost(self, model: ArrayLike) -> Floats:
-        """D of the model from the initial model, reward units, shape (...)."""
-        return self.cost_of(self.checked(model))
-
-    def welfare(self, model: ArrayLike, without: int | None = None) -> Floats:
-        """ASW(p) = sum_i w_i v_i(p) - D(p), or ASW_-i(p), which leaves out group `without`.
-
-        Parameters
-        ----------
-        model : array_like
-            A policy (..., m), or an index of a candidate (...).
-        without : int, optional
-            The group whose term is left out; the divergence stays.
-
-        Raises
-        ------
-        InvalidInputError
-            `model` is no distribution over the outcomes, or no candidate.
-        """
-        return self.welfare_of(self.checked(model), without)
-
-    def welfare_of(self, model: Model, without: int | None = None) -> Floats:
-        """`welfare` of a model that is known to be one."""
-        weights = self.sizes
-        if without is not None:
-            weights = weights * (np.arange(self.groups) != group_index(without, self.groups))
-        total = (weights * self.valuations_of(model)).sum(axis=-1)
-        return np.asarray(total - self.cost_of(model))[()]
-
-    def utilities(self, model: ArrayLike, payments: ArrayLike) -> Floats:
-        """u_i = w_i v_i(p) - pay_i with this game's (true) rewards and sizes, shape (..., n).
-
-        Payments have shape (..., n), or () where all groups pay the same.
-        """
-        charged = as_floats("payments", payments)
-        if charged.ndim:
-            check_last("payments", charged, self.groups, "groups")
-        fits = np.abs(charged) <= LARGEST
-        rule = f"must be finite, at most {LARGEST:g}"
-        require(fits, "payments", charged, rule, "mend the payment rule")
-        gained = self.sizes * self.valuations(model)
-        broadcast_batch(gained.shape[:-1], charged.shape[:-1])
-        return gained - charged
-
 
 @final
 @dataclass(frozen=True, eq=False)
-class RLHFGame(_Groups):
+class RLHFGame(Groups):
     r"""Fine-tuning game over all distributions on m outcomes; leading axes are a batch.
 
     The provider maximises :math:`\sum_i w_i\,E_p[rm_i] - D_f(p\|q)` over distributions p.
@@ -219,7 +145,7 @@ class RLHFGame(_Groups):
 
 @final
 @dataclass(frozen=True, eq=False)
-class CandidateGame(_Groups):
+class CandidateGame(Groups):
     """The same mechanism over k given models (Rewarded Soups, checkpoints; Tables 2-6).
 
     Parameters
@@ -315,10 +241,3 @@ class CandidateGame(_Groups):
         require(inside, "model", np.asarray(index, float), f"must be in 0..{k - 1}", "count from 0")
         batch = broadcast_batch(index.shape, self.batch_shape)
         return np.broadcast_to(index.astype(np.intp), batch)
-
-
-def check_game(game: object) -> None:
-    """Raise unless `game` is one of the two games."""
-    if not isinstance(game, _Groups):
-        fix = "pass an RLHFGame or a CandidateGame"
-        raise InvalidInputError("game", type(game).__name__, "must be a game", fix)

@@ -24,9 +24,10 @@ from mechanism.core.divergences import (
 )
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.generator import Divergence
+from mechanism.core.groups import Model, check_game
 from mechanism.core.multiplier import Root
 from mechanism.core.products import dot
-from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame, check_game
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def _search(mechanism: Mechanism | None, game: Game, i: int, left: int, seed: in
     if _climbs(mechanism, game) and isinstance(game, RLHFGame):
         return gradient_search(game, i, sizes=sizes, starts=4, steps=14, seed=seed)
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
-    return derivative_free_search(game, i, rule, sizes=sizes, budget=min(left, 400), seed=seed)
+    return derivative_free_search(game, i, rule, sizes=sizes, budget=min(left - 1, 400), seed=seed)
 
 
 def _ir_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
