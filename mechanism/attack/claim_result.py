@@ -80,18 +80,25 @@ class ClaimResult:
 def scale(game: RLHFGame | CandidateGame) -> Floats:
     """Reward scale of a game, max |S| + lam, by which numerical errors are measured.
 
-    Where scores are so close that sw_max works by series, lam multiplies no error and is left out.
-
     >>> float(scale(CandidateGame([[1.0, 0.0]], [3])))
     3.0
     """
-    scores = game.scores()
-    size = abs(scores).max(axis=-1)
+    lam = game.divergence.lam if isinstance(game, RLHFGame) else 0.0
+    return abs(game.scores()).max(axis=-1) + lam
+
+
+def utility_scale(game: RLHFGame | CandidateGame) -> Floats:
+    """The same for errors of utilities: without lam where scores differ by next to nothing of it.
+
+    There sw_max works by series and lam multiplies no rounding, so that payments far below lam
+    count too.
+    """
     if isinstance(game, CandidateGame):
-        return size
-    lam = game.divergence.lam
-    flat = np.ptp(scores, axis=-1) <= game.divergence.flat * lam
-    return size + np.where(flat & (size > 0), 0.0, lam)
+        return scale(game)
+    scores = game.scores()
+    size, lam = abs(scores).max(axis=-1), game.divergence.lam
+    flat = (np.ptp(scores, axis=-1) <= game.divergence.flat * lam) & (size > 0)
+    return np.asarray(np.where(flat, size, size + lam))
 
 
 @dataclass(frozen=True)

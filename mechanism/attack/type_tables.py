@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechanism.attack.claim_result import scale
+from mechanism.attack.claim_result import utility_scale
 from mechanism.attack.games import Game, Games, sampler
 from mechanism.attack.reports import draw_types, project_report
 from mechanism.attack.spending import Spending
@@ -59,7 +59,7 @@ class TypeTable:
     def tolerance(self) -> float:
         """Certified error of a utility in this table."""
         batch = self.game.with_report(self.group, reward=self.rewards, size=self.sizes)
-        return ERROR * float(np.max(scale(batch)))
+        return ERROR * float(np.max(utility_scale(batch)))
 
     @property
     def distances(self) -> Floats:

@@ -7,7 +7,7 @@ Source: Definitions 3.2 and 3.3, Proposition 4.4, arXiv:2405.16276v4.
 import numpy as np
 
 from mechanism.attack.best_response import BestResponse, derivative_free_search, gradient_search
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.claim_result import Case, ClaimResult, utility_scale, worst_case
 from mechanism.attack.games import Game, Games
 from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.attack.reports import report_sizes
@@ -140,7 +140,7 @@ def _dsic_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
 
 def _response_case(mechanism: Mechanism | None, found: BestResponse) -> Case:
     game, report, i = found.game, found.report, found.group
-    tolerance = ERROR * float(max(scale(game), scale(report)))
+    tolerance = ERROR * float(max(utility_scale(game), utility_scale(report)))
     return Case(
         -found.gain, tolerance, game, i, report,
         lambda: slow_utility(mechanism, game, game, i) - slow_utility(mechanism, game, report, i),
