@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
+from mechanism.attack.spending import LEAST
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
 from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
@@ -57,7 +58,7 @@ class Claim:
     @property
     def least(self) -> int:
         """Least budget: what the checker's first piece of work takes, a search or an integral."""
-        return _LEAST[self.id]
+        return LEAST.get(self.id, 50)
 
     @property
     def test(self) -> str:
@@ -154,15 +155,6 @@ _ALL = (
           "one_training:check_one_run"),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}
-_LEAST = {
-    "def-3.2": 50, "def-3.3": 50, "def-4.1": 10, "thm-4.2-1": 40, "thm-4.2-2": 40, "thm-4.3": 100,
-    "lemma-B.1": 40, "thm-B.2-1": 100, "thm-B.2-2": 100, "thm-B.2-3": 100, "prop-4.4": 50,
-    "prop-4.6": 400, "prop-4.8-kl": 40, "prop-4.8-chi2": 40, "thm-4.9": 400, "cor-4.10": 400,
-    "lemma-C.1": 400, "lemma-C.2": 8, "thm-4.11-lower": 50, "thm-4.11-upper": 1, "cor-4.13": 2,
-    "lemma-D.1": 10, "lemma-D.2": 2, "thm-4.12": 50, "heuristic-1": 100, "heuristic-2": 170,
-    "prop-E.2": 12, "identity-area": 400,
-}  # fmt: skip
-INTEGRALS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "identity-area")
 
 
 @dataclass(frozen=True)

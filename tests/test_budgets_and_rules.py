@@ -16,7 +16,8 @@ from mechanism import (
     affine_maximizer_payments,
     sw_max,
 )
-from mechanism.claims import CLAIMS, INTEGRALS, check, run
+from mechanism.attack.spending import INTEGRALS
+from mechanism.claims import CLAIMS, check, run
 
 PAY = affine_maximizer_payments
 
@@ -50,7 +51,7 @@ def test_budgets_are_kept_by_mechanisms_of_users():
 
 
 def test_run_refuses_before_it_starts():
-    with pytest.raises(InvalidInputError, match=r"at least 400 for prop-4\.6"):
+    with pytest.raises(InvalidInputError, match=r"at least 300 for prop-4\.6"):
         next(iter(run(["lemma-D.2", "prop-4.6"], budget=50)))
     with pytest.raises(InvalidInputError, match="seed"):
         next(iter(run(["lemma-D.2"], seed=-1)))
