@@ -60,12 +60,11 @@ def test_a_stage_key_follows_its_inputs(tmp_path):
 
 def killed(folder, reached):
     """Start the run and kill it as soon as `reached` says so, if it has not ended by then."""
-    with (folder / "log").open("w") as log:
-        process = start(folder, log)
-        while process.poll() is None and not reached():
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
+    process = start(folder)
+    while process.is_alive() and not reached():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
 
 
 def assert_same_numbers(one, two):
