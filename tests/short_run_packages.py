@@ -4,10 +4,10 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the packages are imported
 
-import torch  # noqa: E402
-from trl import RLOOConfig, RLOOTrainer  # noqa: E402, F401
+import torch
+from trl import RLOOConfig, RLOOTrainer  # noqa: F401
 
-import mechanism.llm.runs.record  # noqa: E402
-import mechanism.llm.training.train  # noqa: E402, F401
+import mechanism.llm.runs.record
+import mechanism.llm.training.train  # noqa: F401
 
 torch.set_num_threads(1)
