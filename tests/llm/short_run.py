@@ -9,7 +9,7 @@ SHORT = {"steps": 12, "checkpoint_every": 3, "soups": 3, "samples": 8, "support_
 
 # Its server imports the packages once; every run is a fork of it
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.short_run_packages"])
+PROCESSES.set_forkserver_preload(["tests.llm.short_run_packages"])
 
 
 def start(folder: Path) -> multiprocessing.Process:

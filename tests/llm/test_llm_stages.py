@@ -12,7 +12,7 @@ import pytest
 
 from mechanism.llm.runs import record
 from mechanism.llm.stages import Store, stage_key
-from tests.short_run import SHORT, start, undisturbed
+from tests.llm.short_run import SHORT, start, undisturbed
 
 
 def test_a_stage_is_whole_or_absent(tmp_path):
