@@ -63,7 +63,7 @@ class Claim:
     @property
     def test(self) -> str:
         """Test file of the chapter."""
-        return f"tests/test_{self.stem}.py"
+        return f"tests/theorems/test_{self.stem}.py"
 
     def function(self) -> Callable[..., ClaimResult]:
         """The checker, imported when it is asked for."""

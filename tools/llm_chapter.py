@@ -4,7 +4,6 @@
 papermill sees it, since papermill accepts names that nobody reads.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import nbformat
 import papermill
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import Settings, from_parameters
+from mechanism.llm.config import Settings, assignment, from_parameters
 from tools.chapters import ROOT
 
 CHAPTER = ROOT / "book" / "experiments" / "llm.md"
@@ -23,16 +22,7 @@ KEPT = ROOT / "runs" / "llm" / "notebooks"
 
 def parameters_of(words: list[str]) -> dict[str, Any]:
     """Return the parameters that NAME=VALUE words give, in their types."""
-    given: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InvalidInputError("parameter", word, "not of the form NAME=VALUE", "steps=60")
-        try:
-            given[name] = json.loads(text)
-        except json.JSONDecodeError:
-            given[name] = text
-    return given
+    return dict(assignment("parameter", word) for word in words)
 
 
 def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
