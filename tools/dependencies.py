@@ -2,13 +2,13 @@
 
 import ast
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grimp
 import jupytext
 
+from mechanism.folders import runs_folder
 from tools.chapters import Chapter
 
 
@@ -87,7 +87,7 @@ def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path
         chosen = [path for path in modules if module_name(path) in reached]
     data = files_under(Path("results"), Path("mechanism/data"))
     if Path("mechanism/llm/runs/record.py") in chosen:
-        data += files_under(Path(os.environ.get("MECHANISM_RUNS", "runs/llm"), "finished"))
+        data += files_under(runs_folder() / "finished")
     pins = [Path("requirements.txt"), Path("constraints.txt")]
     return [chapter.source, *chosen, *data, *pins]
 

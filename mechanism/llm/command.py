@@ -3,18 +3,18 @@
 import json
 import os
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
+from mechanism import terminal
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS, Settings, from_parameters
 from mechanism.llm.config import preset as preset_settings
@@ -223,7 +223,7 @@ def print_summary(samples: Any, title: str) -> None:
     for _, row in rows.iterrows():
         cells = [f"{row[name]:.3f} ± {row[name + '_se']:.3f}" for name in names]
         table.add_row(row["candidate"], *cells)
-    Console().print(table)
+    terminal.show(table)
 
 
 @app.command("dry-run")
@@ -252,22 +252,34 @@ def clean(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
-    """Remove the leftovers of interrupted stages; with --all, every run made here."""
-    from mechanism.llm.runs import record
+    """Remove the leftovers of interrupted stages; with --all, every run made here.
 
-    stages = record.LOCAL / "stages"
-    found = [record.LOCAL] if everything and record.LOCAL.exists() else leftovers(stages)
-    if not found:
-        typer.echo("nothing to remove")
-        return
-    for path in found:
+    Only what a run wrote and listed goes; anything else in its folders stays.
+    """
+    from mechanism.llm.runs import clean, record
+
+    found = clean.find(record.LOCAL, everything)
+    for path in found.removable:
         typer.echo(os.path.relpath(path))
-    if not yes and not typer.confirm("Remove these?"):
-        raise typer.Exit(1)
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in found.others:
+        typer.echo(f"stays, no run wrote it: {os.path.relpath(path)}")
+    if not found.removable:
+        typer.echo(f"nothing to remove in {record.LOCAL}")
+        return
+    typer.echo(f"{decimal(found.bytes)} in {record.LOCAL}")
+    if not (yes or _agreed()):
+        typer.echo("nothing was removed")
+        return
+    left, used = clean.remove(found.removable)
+    for path in left:
+        typer.echo(f"stays, no run wrote it: {os.path.relpath(path)}")
+    for path in used:
+        typer.echo(f"stays, a run is using it: {os.path.relpath(path)}")
 
 
-def leftovers(stages: Path) -> list[Path]:
-    """Return what interrupted stages left behind: their folders and lock files."""
-    return sorted([*stages.glob("*.part"), *stages.glob("*.lock")])
+def _agreed() -> bool:
+    """Ask; refuse where nobody is there to answer."""
+    typer.echo("Remove these? [y/N] ", nl=False)
+    if not (answer := sys.stdin.readline()):
+        raise InvalidInputError("--yes", "not given", "nobody answers", "add --yes to remove them")
+    return answer.strip().lower() in ("y", "yes")

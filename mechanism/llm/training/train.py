@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mechanism import folders
 from mechanism.llm.config import Settings
 from mechanism.llm.models import policies
 from mechanism.llm.stages import CLOCK, spent
@@ -63,7 +64,7 @@ def train(
     last = _last_checkpoint(folder / "checkpoints")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     trainer.save_model(str(folder / "adapter"))
-    (folder / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    folders.write_text(folder / "log.json", json.dumps(trainer.state.log_history, indent=1))
     _remove_checkpoints(folder)
 
 
@@ -188,7 +189,7 @@ def _clock(folder: Path, reward: str) -> Any:
 
         def on_save(self, *args: Any, **kwargs: Any) -> None:
             seconds = earlier + time.perf_counter() - start
-            (folder / CLOCK).write_text(json.dumps(round(seconds, 2)))
+            folders.write_text(folder / CLOCK, json.dumps(round(seconds, 2)))
 
     return Clock()
 
