@@ -53,6 +53,9 @@ class Application(typer.Typer):
             super().__call__(*args, **kwargs)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else FAILED if end.code else OK
+        except InvalidInputError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            code = WRONG_INPUT
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             print(f"Error: {error.strerror or error}{where}", file=sys.stderr)
