@@ -63,8 +63,12 @@ def files_under(*folders: Path) -> list[Path]:
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in path.parts[1:])
+        if path.is_file() and not _is_hidden(path.relative_to(folder))
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in path.parts)
 
 
 def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path]:
