@@ -171,7 +171,8 @@ def remove(folder: Path) -> list[Path]:
 
 def renew(folder: Path) -> None:
     """Empty a marked folder, or make one; one that is not marked and not empty is refused."""
-    if folder.exists() and any(folder.iterdir()):
+    begun = MARKER  # a kill may have left but the beginning of a marker
+    if folder.exists() and not all(path.name.startswith(begun) for path in folder.iterdir()):
         written(folder)
         shutil.rmtree(folder)
     mark(folder)

@@ -1,6 +1,7 @@
 """The build: what a page must have, what a chapter depends on, how it runs, what is staged."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import grimp
@@ -25,7 +26,7 @@ from tools.dependencies import (
     imported_names,
     module_name,
 )
-from tools.execution import comparison, execute, failed, faults
+from tools.execution import comparison, environment, execute, explain_failure, failed, faults
 
 HEADER = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
@@ -125,6 +126,15 @@ def test_a_run_made_here_makes_its_chapter_run_again(project):
     assert made in dependencies(chapter, None)
 
 
+def test_a_run_made_elsewhere_makes_its_chapter_run_again(project, monkeypatch):
+    made = project / ".hidden" / "elsewhere" / "finished" / "tiny" / "provenance.json"
+    for path in (made, project / "mechanism/llm/runs/record.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    monkeypatch.setenv("MECHANISM_RUNS", str(project / ".hidden" / "elsewhere"))
+    assert made in dependencies(Chapter("book/part/one"), None)
+
+
 # how a chapter is executed
 
 
@@ -209,11 +219,81 @@ def test_second_run_notices_chance(project, source, agrees):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page(source))
     execute(chapter, [chapter.source])
-    ran = subprocess.run(
-        comparison([chapter.notebook.resolve()]), cwd=ROOT, capture_output=True, text=True
-    )
+    words = comparison([chapter.notebook.resolve()])
+    ran = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert (ran.returncode == 0) == agrees, ran.stdout
     assert agrees or "Cell outputs differ" in ran.stdout
+
+
+FOREIGN = {
+    "MPLBACKEND": "Agg",
+    "MATPLOTLIBRC": "elsewhere",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONPATH": "elsewhere",
+    "PYTHONIOENCODING": "ascii",
+    "IPYTHONDIR": "elsewhere",
+    "JUPYTER_PATH": "elsewhere",
+    "COLUMNS": "20",
+    "LC_ALL": "C",
+    "TZ": "Asia/Tokyo",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2",
+}
+ASK = "import os, mechanism\nprint(mechanism.__file__, {k: os.environ.get(k) for k in %r})"
+
+
+def test_variables_of_the_user_do_not_reach_a_chapter(project, monkeypatch):
+    chapter = Chapter("book/part/one")
+    cells = (ASK % sorted(FOREIGN), "print(__debug__)", PICTURE.format("0.5"))
+    chapter.source.write_text(page(*cells))
+    execute(chapter, [chapter.source])
+    expected = chapter.notebook.read_text()
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    execute(chapter, [chapter.source])
+    assert chapter.notebook.read_text() == expected
+    assert str(ROOT / "mechanism") in expected and '"image/png"' in expected
+
+
+def test_fewer_pictures_than_before_is_red(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page(PICTURE.format("0.5")))
+    execute(chapter, [chapter.source])
+    stored = chapter.notebook.read_text()
+    chapter.source.write_text(page("import matplotlib\nmatplotlib.use('agg')\n" + PICTURE.format("0.5")))
+    with pytest.raises(ChapterError, match="0 pictures, and the stored run has 1"):
+        execute(chapter, [chapter.source])
+    assert chapter.notebook.read_text() == stored
+    chapter.notebook.unlink()  # what the message advises where fewer are meant
+    execute(chapter, [chapter.source])
+
+
+def test_a_full_disk_is_called_so(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("raise OSError(28, 'No space left on device')"))
+    with pytest.raises(ChapterError, match="no space left on device; free some"):
+        execute(chapter, [chapter.source])
+    chapter.report.write_text('{"cells": [')  # what a full disk leaves
+    message = explain_failure(chapter, "Traceback\nOSError: [Errno 122] Disk quota exceeded")
+    assert message == "book/part/one.md failed: disk quota exceeded; free some, and build again"
+    assert "half" in explain_failure(chapter, "half a notebook")
+
+
+def test_the_second_build_waits_and_says_so(tmp_path):
+    """While one process holds the lock another says that it waits, and goes on afterwards."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tools.environment import lock\n"
+        "with lock('lock', 'another build'):\n    print('in', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
+    first = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    assert first.stdout.readline() == "in\n"
+    second = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    assert second.stdout.readline() == "waiting: another build\n"
+    first.kill()  # a lock goes with its process
+    assert second.stdout.readline() == "in\n"
+    second.communicate("\n")
+    first.communicate()
 
 
 # what is staged and how the site's problems are told

@@ -9,7 +9,7 @@ import grimp
 import jupytext
 
 from mechanism.folders import runs_folder
-from tools.chapters import Chapter
+from tools.chapters import ROOT, Chapter
 
 
 def code_cells(page: Path) -> list[str]:
@@ -91,7 +91,9 @@ def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path
         chosen = [path for path in modules if module_name(path) in reached]
     data = files_under(Path("results"), Path("mechanism/data"))
     if Path("mechanism/llm/runs/record.py") in chosen:
-        data += files_under(runs_folder() / "finished")
+        runs = runs_folder()
+        runs = runs.relative_to(ROOT) if runs.is_relative_to(ROOT) else runs
+        data += files_under(runs / "finished")
     pins = [Path("requirements.txt"), Path("constraints.txt")]
     return [chapter.source, *chosen, *data, *pins]
 
