@@ -58,7 +58,9 @@ def check_own(folder: Path) -> Path:
         above = next(part for part in (real, *real.parents) if part.exists())
         repository = (real / ".git").exists()
     except OSError as error:
-        raise InvalidInputError(VARIABLE, folder, f"cannot be read ({error.strerror})", fix) from None
+        raise InvalidInputError(
+            VARIABLE, folder, f"cannot be read ({error.strerror})", fix
+        ) from None
     if real == Path(real.anchor) or any(real == other or real in other.parents for other in taken):
         raise InvalidInputError(VARIABLE, folder, "a root, a home or a checkout, not for runs", fix)
     if repository:

@@ -26,7 +26,9 @@ from mechanism.core.errors import InvalidInputError
 OK, MISSED, WRONG_INPUT, FAILED = 0, 1, 2, 3
 UNREAD = 128 + signal.SIGPIPE
 NAMES = {"help_option_names": ["-h", "--help"]}
-SPELLED = str.maketrans({"±": "+-", "×": "x", "…": "...", "–": "-", "—": "-", "λ": "lam", "→": "->"})
+SPELLED = str.maketrans(
+    {"±": "+-", "×": "x", "…": "...", "–": "-", "—": "-", "λ": "lam", "→": "->"}
+)
 
 
 class Commands(TyperGroup):

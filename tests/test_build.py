@@ -259,7 +259,9 @@ def test_fewer_pictures_than_before_is_red(project):
     chapter.source.write_text(page(PICTURE.format("0.5")))
     execute(chapter, [chapter.source])
     stored = chapter.notebook.read_text()
-    chapter.source.write_text(page("import matplotlib\nmatplotlib.use('agg')\n" + PICTURE.format("0.5")))
+    chapter.source.write_text(
+        page("import matplotlib\nmatplotlib.use('agg')\n" + PICTURE.format("0.5"))
+    )
     with pytest.raises(ChapterError, match="0 pictures, and the stored run has 1"):
         execute(chapter, [chapter.source])
     assert chapter.notebook.read_text() == stored

@@ -96,7 +96,12 @@ def test_folders_that_are_not_for_runs(monkeypatch, tmp_path):
     link.symlink_to(home)
     monkeypatch.setenv("HOME", str(home))
     refused = [Path("/"), home, home.parent, link, ROOT, ROOT.parent, repository, file, file / "x"]
-    for folder in [*refused, Path("/proc/nowhere"), tmp_path / "~nobody" / "x", tmp_path / ("n" * 300)]:
+    for folder in [
+        *refused,
+        Path("/proc/nowhere"),
+        tmp_path / "~nobody" / "x",
+        tmp_path / ("n" * 300),
+    ]:
         with pytest.raises(InvalidInputError, match="MECHANISM_RUNS = "):
             folders.make_own(folder)
     assert folders.make_own(tmp_path / "a" / "b").is_dir()
@@ -239,6 +244,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_a_marker_lists_what_was_written(tmp_path):
-    stage = Store(tmp_path).run("a", {}, [], lambda f: (f / "deep").mkdir() or (f / "deep/x").touch())
+    stage = Store(tmp_path).run(
+        "a", {}, [], lambda f: (f / "deep").mkdir() or (f / "deep/x").touch()
+    )
     listed = json.loads((stage.path / MARKER).read_text())["files"]
     assert listed == ["deep/x", "stage.json"]

@@ -234,7 +234,7 @@ def main(named):
 @contextlib.contextmanager
 def lock(path, why):
     """Keep a second command out, which says that it waits."""
-    with open(path, "a") as held:
+    with open(path, "a", encoding="utf-8") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -17,7 +17,9 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS, Settings, from_parameters
 from mechanism.llm.config import preset as preset_settings
 
-app = typer.Typer(cls=terminal.Commands, help="Language-model experiments, at three scales.", no_args_is_help=True)
+app = typer.Typer(
+    cls=terminal.Commands, help="Language-model experiments, at three scales.", no_args_is_help=True
+)
 errors = Console(stderr=True)
 
 Preset = Annotated[str, typer.Option(help="Scale: tiny, small or paper.")]

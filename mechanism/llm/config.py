@@ -46,7 +46,9 @@ class Settings(BaseModel):
     seed: Seed = 0
     lam: Rate = Field(0.1, description="Weight of the KL divergence, in reward units per nat.")
 
-    initial: str = Field(min_length=1, description="Initial model: 'tiny', 'smollm2', a hub id or a folder.")
+    initial: str = Field(
+        min_length=1, description="Initial model: 'tiny', 'smollm2', a hub id or a folder."
+    )
     system: str = Field("", description="System message before each prompt; empty for none.")
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -69,7 +71,9 @@ class Settings(BaseModel):
     trainer: Literal["rloo", "grpo"] = "rloo"
     steps: Positive
     batch_prompts: Positive
-    completions: Annotated[int, Field(ge=2, le=MOST)] = Field(description="Completions per prompt and step.")
+    completions: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        description="Completions per prompt and step."
+    )
     accumulation: Positive = 1
     learning_rate: Step
     schedule: Literal["constant", "linear", "cosine"] = Field(

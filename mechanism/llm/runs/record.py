@@ -149,7 +149,11 @@ def training_log(run: Run) -> pd.DataFrame:
         if not stage.name.startswith("train-"):
             continue
         name = stage.name.removeprefix("train-")
-        log = [line for line in json.loads((stage.path / "log.json").read_text("utf-8")) if "loss" in line]
+        log = [
+            line
+            for line in json.loads((stage.path / "log.json").read_text("utf-8"))
+            if "loss" in line
+        ]
         table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
         kept = table[[column for column in LOG_COLUMNS if column in table]].assign(
             trained_for=name,
