@@ -154,6 +154,6 @@ def catches_interrupt(pid: int) -> bool:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--watch":
-        watch(*map(int, sys.argv[2:5]), sys.argv[5])
+        watch(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
         sys.exit(run(sys.argv[1:]))

@@ -102,7 +102,7 @@ def fix_environment() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started us
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
         elif name == "stdout" and hasattr(stream, "detach"):
             settings = {"encoding": stream.encoding, "line_buffering": stream.line_buffering}
             stream.flush()

@@ -1,4 +1,4 @@
-"""Nothing of anybody else's is removed: clean, restarts and `.venv` among folders with sentinels."""
+"""Nothing of anybody else's is removed: clean and restarts among folders with sentinels."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the command promises a shell: exit codes, every width, every encoding, a reader who leaves."""
+"""What the command promises a shell: exit codes, any width, any encoding, a reader who leaves."""
 
 import io
 import os
@@ -161,7 +161,7 @@ def test_no_cell_is_cut(width):
         table.add_column(name, no_wrap=True)
     table.add_column("reason")
     table.add_row("thm-4.11-lower", "holds", "-3.1e-12", "[green]words that may wrap[/green]")
-    console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))
     terminal.show(table, console)
     said = console.export_text()
     for cell in ("thm-4.11-lower", "holds", "-3.1e-12", "words", "wrap"):

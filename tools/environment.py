@@ -131,7 +131,7 @@ def pip(*arguments):
                 if line.startswith("Collecting "):
                     seen += 1
                     if seen % 30 == 0:
-                        say("  {} packages found, now {}".format(seen, line.split()[1]))
+                        say(f"  {seen} packages found, now {line.split()[1]}")
                 elif line.startswith("Installing collected"):
                     say("  unpacking")
             code = process.wait()
@@ -141,7 +141,7 @@ def pip(*arguments):
             raise
     if code != 0:
         tail = "\n  ".join(read(LOG).splitlines()[-15:])
-        stop("pip failed:\n  {}\nThe whole log: {}".format(tail, os.path.relpath(LOG)))
+        stop(f"pip failed:\n  {tail}\nThe whole log: {os.path.relpath(LOG)}")
 
 
 def ours():
@@ -155,7 +155,7 @@ def remove_venv():
         return
     if not ours():
         what = "a link" if os.path.islink(VENV) else "not made by `make setup`"
-        stop(".venv is {}, so it stays. Move it away, and run this again.".format(what))
+        stop(f".venv is {what}, so it stays. Move it away, and run this again.")
     shutil.rmtree(VENV)
 
 
@@ -163,10 +163,8 @@ def create():
     """Make an empty `.venv`, in place of a half-made one or of one with another Python."""
     if sys.version_info < OLDEST:
         stop(
-            "Python 3.11 or newer is needed, and {} is {}.\n"
-            "Name a newer one: make setup PYTHON=/path/to/python3.11".format(
-                sys.executable, version()
-            )
+            f"Python 3.11 or newer is needed, and {sys.executable} is {version()}.\n"
+            "Name a newer one: make setup PYTHON=/path/to/python3.11"
         )
     base = getattr(sys, "_base_executable", None) or sys.executable  # this may run inside .venv
     if ours():
@@ -263,7 +261,7 @@ def bring_up_to_date(named):
     pip("install", "--no-deps", "--no-build-isolation", "-e", ".")
     warm_up()
     write(STAMP, "\n".join(aim) + "\n")
-    say("The environment is ready ({:.0f} s)".format(time.time() - start))
+    say(f"The environment is ready ({time.time() - start:.0f} s)")
 
 
 def clean():

@@ -31,7 +31,7 @@ HEAD_OF = {"harmless": "harm", "humor": "humor"}
 
 def _sources() -> dict[str, Any]:
     path = files("mechanism") / "data" / "llm" / "SOURCES.json"
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return record
 
 

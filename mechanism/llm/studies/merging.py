@@ -90,7 +90,7 @@ def record(settings: Settings | None = None, root: Path = LOCAL / "stages") -> d
 
 def recorded() -> pd.DataFrame:
     """Return the recorded lines of `measure`."""
-    return pd.DataFrame(json.loads(RESULT.read_text())["scales"])
+    return pd.DataFrame(json.loads(RESULT.read_text("utf-8"))["scales"])
 
 
 if __name__ == "__main__":
