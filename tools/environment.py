@@ -182,6 +182,7 @@ def create():
 
 def relocate():
     """Let the scripts of a copied or renamed `.venv` start its own Python, not the old place's."""
+    write(LOG, read(LOG))
     folder = os.path.join(VENV, "bin")
     header = "#!" + PYTHON
     if " " in PYTHON or len(PYTHON) > 120:  # what a kernel does not take in a first line
