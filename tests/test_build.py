@@ -1,7 +1,6 @@
 """The build: what a page must have, what a chapter depends on, how it runs, what is staged."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import grimp
@@ -9,6 +8,7 @@ import nbformat
 import pytest
 import yaml
 
+from tests.book_project import PICTURE, page
 from tools import site
 from tools.chapters import (
     ROOT,
@@ -26,35 +26,7 @@ from tools.dependencies import (
     imported_names,
     module_name,
 )
-from tools.execution import comparison, environment, execute, explain_failure, failed, faults
-
-HEADER = """---
-jupytext: {text_representation: {extension: .md, format_name: myst}}
-kernelspec: {display_name: Python 3, language: python, name: python3}
----
-
-# A chapter
-"""
-
-
-def page(*cells: str) -> str:
-    return HEADER + "".join(f"\n```{{code-cell}} ipython3\n{cell}\n```\n" for cell in cells)
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A book of one chapter and one page of text, with the current folder at its root."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "book/part").mkdir(parents=True)
-    (tmp_path / "book/_static").mkdir()
-    (tmp_path / "book/_static/a.css").write_text("")
-    (tmp_path / "book/index.md").write_text("# Start\n")
-    (tmp_path / "book/part/one.md").write_text(page("1 + 1"))
-    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/part/one"}]}
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    config = {"title": "T", "execute": {"execute_notebooks": "cache", "timeout": 5}}
-    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
-    return tmp_path
+from tools.execution import comparison, environment, execute, failed, faults
 
 
 def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
@@ -198,12 +170,6 @@ def test_faults(project, made, fault):
     assert fault in " ".join(faults(chapter))
 
 
-PICTURE = (
-    "import matplotlib.pyplot as plt\nimport random\n"
-    "plt.plot([0, {}, 1])\nplt.gca().set_axis_off()\nplt.show()"
-)
-
-
 @pytest.mark.parametrize(
     ("source", "agrees"),
     [
@@ -223,79 +189,6 @@ def test_second_run_notices_chance(project, source, agrees):
     ran = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert (ran.returncode == 0) == agrees, ran.stdout
     assert agrees or "Cell outputs differ" in ran.stdout
-
-
-FOREIGN = {
-    "MPLBACKEND": "Agg",
-    "MATPLOTLIBRC": "elsewhere",
-    "PYTHONOPTIMIZE": "1",
-    "PYTHONPATH": "elsewhere",
-    "PYTHONIOENCODING": "ascii",
-    "IPYTHONDIR": "elsewhere",
-    "JUPYTER_PATH": "elsewhere",
-    "COLUMNS": "20",
-    "LC_ALL": "C",
-    "TZ": "Asia/Tokyo",
-    "NPY_DISABLE_CPU_FEATURES": "AVX2",
-}
-ASK = "import os, mechanism\nprint(mechanism.__file__, {k: os.environ.get(k) for k in %r})"
-
-
-def test_variables_of_the_user_do_not_reach_a_chapter(project, monkeypatch):
-    chapter = Chapter("book/part/one")
-    cells = (ASK % sorted(FOREIGN), "print(__debug__)", PICTURE.format("0.5"))
-    chapter.source.write_text(page(*cells))
-    execute(chapter, [chapter.source])
-    expected = chapter.notebook.read_text()
-    for name, value in FOREIGN.items():
-        monkeypatch.setenv(name, value)
-    execute(chapter, [chapter.source])
-    assert chapter.notebook.read_text() == expected
-    assert str(ROOT / "mechanism") in expected and '"image/png"' in expected
-
-
-def test_fewer_pictures_than_before_is_red(project):
-    chapter = Chapter("book/part/one")
-    chapter.source.write_text(page(PICTURE.format("0.5")))
-    execute(chapter, [chapter.source])
-    stored = chapter.notebook.read_text()
-    chapter.source.write_text(
-        page("import matplotlib\nmatplotlib.use('agg')\n" + PICTURE.format("0.5"))
-    )
-    with pytest.raises(ChapterError, match="0 pictures, and the stored run has 1"):
-        execute(chapter, [chapter.source])
-    assert chapter.notebook.read_text() == stored
-    chapter.notebook.unlink()  # what the message advises where fewer are meant
-    execute(chapter, [chapter.source])
-
-
-def test_a_full_disk_is_called_so(project):
-    chapter = Chapter("book/part/one")
-    chapter.source.write_text(page("raise OSError(28, 'No space left on device')"))
-    with pytest.raises(ChapterError, match="no space left on device; free some"):
-        execute(chapter, [chapter.source])
-    chapter.report.write_text('{"cells": [')  # what a full disk leaves
-    message = explain_failure(chapter, "Traceback\nOSError: [Errno 122] Disk quota exceeded")
-    assert message == "book/part/one.md failed: disk quota exceeded; free some, and build again"
-    assert "half" in explain_failure(chapter, "half a notebook")
-
-
-def test_the_second_build_waits_and_says_so(tmp_path):
-    """While one process holds the lock another says that it waits, and goes on afterwards."""
-    code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tools.environment import lock\n"
-        "with lock('lock', 'another build'):\n    print('in', flush=True); input()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
-    first = subprocess.Popen([sys.executable, "-c", code], **pipes)
-    assert first.stdout.readline() == "in\n"
-    second = subprocess.Popen([sys.executable, "-c", code], **pipes)
-    assert second.stdout.readline() == "waiting: another build\n"
-    first.kill()  # a lock goes with its process
-    assert second.stdout.readline() == "in\n"
-    second.communicate("\n")
-    first.communicate()
 
 
 # what is staged and how the site's problems are told

@@ -83,12 +83,11 @@ def test_claims_end_with_their_workers(tmp_path, number):
 
 
 @pytest.mark.parametrize("number", WAYS, ids=lambda number: number.name)
-@pytest.mark.parametrize("parts", ["one", "two"])
-def test_make_ends_with_all_that_it_started(tmp_path, tree, number, parts):
+def test_make_ends_with_all_that_it_started(tmp_path, tree, number):
     """As the Makefile runs every command; make alone gets the signal."""
     words, begun = tree
     run = f"{sys.executable} -P {ROOT / 'mechanism/family.py'} "
-    line = run + " ".join(words) if parts == "one" else f"cd . && exec {run} {' '.join(words)}"
+    line = run + " ".join(words)
     (tmp_path / "Makefile").write_text(f"all:\n\t@{line}\n")
     ran, mark = start(["make"], tmp_path)
     until(begun)
