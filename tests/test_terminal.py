@@ -1,5 +1,6 @@
 """What the command promises a shell: exit codes, any width, any encoding, a reader who leaves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -54,7 +55,7 @@ EXIT_CODES = {
     "no such setting": (2, [*RUN, "--set", "stepz=1"], []),
     "not NAME=VALUE": (2, [*RUN, "--set", "steps"], []),
     "seed too large": (2, [*RUN, "--set", "seed=4294967296"], []),
-    "game set twice": (2, [*RUN, "--set", "game=harmless_humor"], []),
+    "game set twice": (2, [*RUN, "--game", "faithful_summary", "--set", "game=harmless_humor"], []),
     "model is nowhere": (2, [*RUN, "--set", "initial=nowhere/model"], []),
     "too many prompts": (2, [*RUN, "--set", "held_out_prompts=5"], []),
     "runs in a file": (2, RUN, [(record, "LOCAL", Path("/dev/null/x"))]),
@@ -177,3 +178,12 @@ def test_errors_come_back_from_another_process():
     for kind in (InvalidInputError, ShapeError):
         error = pickle.loads(pickle.dumps(kind("a", 1, "must be 2", "say 2")))
         assert type(error) is kind and str(error) == "a = 1: must be 2. Fix: say 2."
+
+
+def test_a_setting_changed_by_set_is_never_ignored(inside):
+    words = ["llm", "dry-run", "--preset", "tiny", "--json", "--set", "game=faithful_summary"]
+    for more, games in (([], 1), (["--game", "faithful_summary"], 1)):
+        _, out, _ = inside([*words, *more])
+        assert [plan["game"] for plan in json.loads(out)] == ["faithful_summary"] * games
+    _, out, _ = inside(["llm", "dry-run", "--json", "--set", "preset=tiny", "--set", "train=false"])
+    assert len(json.loads(out)) == 2

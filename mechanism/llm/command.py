@@ -32,7 +32,6 @@ Changes = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
 ]
 DISTRIBUTED = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-OPTIONS = {"preset": "--preset", "train": "--train or --no-train", "game": "--game"}
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -44,15 +43,15 @@ def settings_of(
     Raises
     ------
     InvalidInputError
-        Where a name is no setting, a value breaks its rule, or the name has an option of its own.
+        Where a name is no setting, a value breaks its rule, or --set contradicts an option.
     """
-    options = {"preset": preset, "train": train, "game": game}
-    parameters = dict(_parsed(change) for change in changes or [])
-    for name in options.keys() & parameters:
-        rule = "an option of its own"
-        raise InvalidInputError("--set", name, rule, f"use {OPTIONS[name]}")
-    games = [game] if game else list(REWARDS)
-    return [from_parameters(parameters | options | {"game": name}) for name in games]
+    parameters = {"preset": preset} | dict(_parsed(change) for change in changes or [])
+    for name, given in {"train": train, "game": game}.items():
+        if given is not None and parameters.setdefault(name, given) != given:
+            rule = f"--set gives {parameters[name]} instead"
+            raise InvalidInputError(f"--{name}", given, rule, "give it once")
+    games = [parameters["game"]] if parameters.get("game") else list(REWARDS)
+    return [from_parameters(parameters | {"game": name}) for name in games]
 
 
 def _parsed(change: str) -> tuple[str, Any]:
