@@ -41,7 +41,7 @@ def pictures(root):
 
 
 def passing(folder, names):
-    return [name for name in names if name == "__pycache__" or name.endswith("_cache")]
+    return [name for name in names if name in ("__pycache__", ".mypy_cache")]
 
 
 def copied(source, target):
