@@ -48,15 +48,15 @@ class Mutant:
     def apply(self, root: Path) -> None:
         """Write the mutant into a copy of the project."""
         path = root / CORE / self.file
-        text = path.read_text()
+        text = path.read_text("utf-8")
         if text.count(self.old) != 1:
             raise ValueError(f"{self.name}: {self.old!r} occurs {text.count(self.old)} times")
-        path.write_text(text.replace(self.old, self.new))
+        path.write_text(text.replace(self.old, self.new), "utf-8")
 
 
 MUTANTS = tuple(
     Mutant(**entry)
-    for entry in tomllib.loads(Path(__file__).with_suffix(".toml").read_text())["mutant"]
+    for entry in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["mutant"]
 )
 
 

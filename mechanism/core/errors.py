@@ -16,6 +16,10 @@ class InvalidInputError(ValueError):
         super().__init__(f"{argument} = {value}: {rule}. Fix: {fix}.")
         self.argument, self.value, self.rule, self.fix = argument, value, rule, fix
 
+    def __reduce__(self) -> tuple[type["InvalidInputError"], tuple[str, object, str, str]]:
+        """Let the error come back from another process."""
+        return type(self), (self.argument, self.value, self.rule, self.fix)
+
 
 class ShapeError(InvalidInputError):
     """Arrays do not have the shapes that the game asks for."""

@@ -119,3 +119,28 @@ def test_every_recorded_command_can_be_run_again():
     texts = [path.read_text() for path in (ROOT / "results").rglob("*.json")]
     commands = {name for text in texts for name in re.findall(r"python -m ([\w.]+)", text)}
     assert commands and all(exists(name) for name in commands)
+
+
+def test_every_text_file_is_opened_with_its_encoding():
+    """Where Python's own default is ASCII, text of the project must be read all the same."""
+    calls = {"read_text": 1, "write_text": 2, "open": 3}
+    for path in [
+        *(ROOT / "mechanism").rglob("*.py"),
+        *(ROOT / "tools").glob("*.py"),
+        ROOT / "dodo.py",
+    ]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            owner = ast.unparse(getattr(node.func, "value", ast.Name("")))
+            given = {keyword.arg for keyword in node.keywords} | {
+                a.value for a in node.args if isinstance(a, ast.Constant)
+            }
+            binary = any(isinstance(g, str) and set(g) <= set("rwab") and "b" in g for g in given)
+            own = owner in ("folders", "tarfile", "os") or (path.name, name) == (
+                "folders.py",
+                "write_text",
+            )
+            if name in calls and not (binary or own):
+                assert given & {"encoding", "utf-8"}, f"{path.name}:{node.lineno}"

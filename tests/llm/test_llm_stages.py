@@ -10,6 +10,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from mechanism.folders import MARKER
 from mechanism.llm.runs import record
 from mechanism.llm.stages import Store, stage_key
 from tests.llm.short_run import SHORT, start, undisturbed
@@ -23,7 +24,7 @@ def test_a_stage_is_whole_or_absent(tmp_path):
         raise KeyboardInterrupt
 
     def works(folder):
-        calls.append(sorted(p.name for p in folder.iterdir()))
+        calls.append(sorted(p.name for p in folder.iterdir() if p.name != MARKER))
         (folder / "whole").write_text("y")
 
     with pytest.raises(KeyboardInterrupt):
@@ -112,5 +113,5 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     process.kill()
     process.wait()
     assert len(workers) >= 2
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=1)
     assert not alive
