@@ -59,7 +59,7 @@ def _no_floating_point_warnings():
 @pytest.fixture(scope="session")
 def short_run(tmp_path_factory):
     """Folder of one short tiny run, trained once for all workers, and its seconds."""
-    from tests.short_run import undisturbed
+    from tests.llm.short_run import undisturbed
 
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root

@@ -4,7 +4,6 @@
 papermill sees it, since papermill accepts names that nobody reads.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import papermill
 
 from mechanism import folders
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import PRESETS, Settings, from_parameters
+from mechanism.llm.config import PRESETS, Settings, assignment, from_parameters
 from mechanism.llm.stages import taken
 from tools.chapters import ROOT
 from tools.execution import environment
@@ -27,16 +26,7 @@ KEPT = folders.runs_folder() / "notebooks"
 
 def parameters_of(words: list[str]) -> dict[str, Any]:
     """Return the parameters that NAME=VALUE words give, in their types."""
-    given: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InvalidInputError("parameter", word, "not of the form NAME=VALUE", "steps=60")
-        try:
-            given[name] = json.loads(text)
-        except json.JSONDecodeError:
-            given[name] = text
-    return given
+    return dict(assignment("parameter", word) for word in words)
 
 
 def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:

@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 
 CORE = Path("mechanism/core")
 STEMS = "payments candidate_game oracles divergences misreports sw_max sw_max_edges"
-TESTS = [f"tests/test_{stem}.py" for stem in STEMS.split()]
+TESTS = [str(next(Path("tests").rglob(f"test_{stem}.py"))) for stem in STEMS.split()]
 CLAIMS = [
     ("def-4.1", "rlhf"),
     ("prop-4.4", "rlhf"),

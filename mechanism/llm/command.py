@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mechanism import terminal
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import REWARDS, Settings, from_parameters
+from mechanism.llm.config import REWARDS, Settings, assignment, from_parameters
 from mechanism.llm.config import preset as preset_settings
 
 app = typer.Typer(
@@ -55,13 +55,7 @@ def settings_of(
 
 
 def _parsed(change: str) -> tuple[str, Any]:
-    name, equals, text = change.partition("=")
-    if not equals:
-        raise InvalidInputError("--set", change, "not of the form NAME=VALUE", "e.g. steps=60")
-    try:
-        return name, json.loads(text)
-    except json.JSONDecodeError:
-        return name, text
+    return assignment("--set", change)
 
 
 @app.command()

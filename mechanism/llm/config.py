@@ -6,6 +6,7 @@ A run is fixed by its `Settings`. `preset(name, **changes)` starts from one of t
 accepts names that nobody reads.
 """
 
+import json
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -207,6 +208,32 @@ def from_parameters(parameters: dict[str, Any]) -> Settings:
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     return preset(str(given.pop("preset", "tiny")), **given)
+
+
+def value_of(text: str) -> Any:
+    """Return what a written value means: JSON where it is that, else the text itself.
+
+    >>> value_of("60"), value_of("rloo")
+    (60, 'rloo')
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def assignment(argument: str, text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE, which was given as `argument`.
+
+    Raises
+    ------
+    InvalidInputError
+        Where there is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInputError(argument, text, "not of the form NAME=VALUE", "e.g. steps=60")
+    return name, value_of(value)
 
 
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open"}  # IPython's own names
