@@ -176,7 +176,7 @@ print(before == after, after != control, len(before))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_no_thread_of_blas_is_woken():
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     environment = {"OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": root}
     run = subprocess.run([sys.executable, "-c", WAKE], env=environment, capture_output=True,
                          text=True, timeout=120, cwd=root)  # fmt: skip
