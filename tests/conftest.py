@@ -73,7 +73,7 @@ def short_run(tmp_path_factory):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A book of one chapter and one page of text, with the current folder at its root."""
-    from tests.build.book_project import write_project
+    from tests.book.book_project import write_project
 
     monkeypatch.chdir(tmp_path)
     return write_project(tmp_path)

@@ -115,6 +115,11 @@ def test_no_folder_has_more_than_15_modules():
     assert max(sizes.values()) <= 15, sizes
 
 
+def test_pytest_skips_no_folder_of_tests(pytestconfig):
+    skipped = set(pytestconfig.getini("norecursedirs"))
+    assert not skipped & {folder.name for folder in (ROOT / "tests").iterdir()}
+
+
 def test_every_recorded_command_can_be_run_again():
     texts = [path.read_text() for path in (ROOT / "results").rglob("*.json")]
     commands = {name for text in texts for name in re.findall(r"python -m ([\w.]+)", text)}

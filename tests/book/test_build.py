@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from tests.build.book_project import PICTURE, page
+from tests.book.book_project import PICTURE, page
 from tools import site
 from tools.chapters import (
     ROOT,

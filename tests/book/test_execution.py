@@ -8,7 +8,7 @@ import time
 import nbformat
 import pytest
 
-from tests.build.book_project import PICTURE, page
+from tests.book.book_project import PICTURE, page
 from tools.chapters import ROOT, Chapter, ChapterError
 from tools.execution import FIXED, check_pictures, execute, explain_failure, pictures
 
