@@ -1,0 +1,91 @@
+r"""Value functions: what a text, as far as it is written, may be expected to earn.
+
+For each state s of a pool, V(s) estimates E[G | s], where G is what is still to come: the rewards at
+the end, less lam times the divergence paid for the tokens after s. A small network reads states of
+the language model. It is fitted on one half of the prompts and used on the other, so that no
+completion is judged by a network that has seen its reward.
+"""
+
+from typing import Any
+
+import numpy as np
+
+
+def fit_values(
+    features: Any, returns: Any, mask: Any, prompt: np.ndarray, seed: int,
+    width: int = 512, epochs: int = 12, batch: int = 16384, rate: float = 1e-3,
+) -> tuple[Any, float]:  # fmt: skip
+    """Return out-of-fold values (N, T + 1, R) and the share of variance within prompts explained.
+
+    Parameters
+    ----------
+    features : tensor, shape (N, T + 1, F)
+        States before each token and after the last.
+    returns : tensor, shape (N, T + 1, R)
+        What is to come after each state.
+    mask : tensor, shape (N, T)
+        1.0 where there is a token; the state after the last token counts, later ones do not.
+    prompt : ndarray of int, shape (N,)
+        Folds are made of whole prompts.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    fold = np.random.default_rng(seed).permutation(prompt.max() + 1)[prompt] % 2
+    live = torch.cat([torch.ones_like(mask[:, :1]), mask], 1).bool()
+    out = torch.zeros(returns.shape, device=returns.device)
+    centre, spread = returns[live].mean(0), returns[live].std(0).clamp(min=1e-6)
+    for k in (0, 1):
+        train = torch.as_tensor(fold != k, device=mask.device)
+        x, y = features[train][live[train]], (returns[train][live[train]] - centre) / spread
+        away = features[~train], (returns[~train] - centre) / spread, live[~train]
+        out[~train] = _fit(x, y, away, width, epochs, batch, rate) * spread + centre
+    return out, _explained(out, returns, live, prompt)
+
+
+def _fit(
+    x: Any, y: Any, away: tuple[Any, Any, Any], width: int, epochs: int, batch: int, rate: float
+) -> Any:
+    """Train with early stopping on the other fold; return its predictions there."""
+    import torch
+    from torch import nn
+
+    mean, scale = x.float().mean(0), x.float().std(0).clamp(min=1e-4)
+    net = nn.Sequential(
+        nn.Dropout(0.1), nn.Linear(x.shape[1], width), nn.SiLU(), nn.Dropout(0.1),
+        nn.Linear(width, y.shape[1]),
+    ).to(x.device)  # fmt: skip
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.1)
+    steps = epochs * -(-len(x) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    best, kept = float("inf"), None
+    other, wanted, live = away
+    for _ in range(epochs):
+        net.train()
+        for rows in torch.randperm(len(x), device=x.device).split(batch):
+            loss = ((net((x[rows].float() - mean) / scale) - y[rows]) ** 2).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        net.eval()
+        with torch.no_grad():
+            parts = [net((part.float() - mean) / scale) for part in other.split(512)]
+            guess = torch.cat(parts)
+            error = float(((guess - wanted)[live] ** 2).mean())
+        if error < best:
+            best, kept = error, guess
+    return kept
+
+
+def _explained(values: Any, returns: Any, live: Any, prompt: np.ndarray) -> float:
+    """Share of the within-prompt variance of returns that values explain, over live states."""
+    import torch
+
+    index = torch.as_tensor(prompt, device=values.device)
+    count = torch.bincount(index).clamp(min=1)[:, None]
+    first = returns[:, 0]
+    mean = torch.zeros(len(count), first.shape[1], device=first.device).index_add_(0, index, first)
+    base = (mean / count)[index][:, None].expand_as(returns)
+    wrong, total = ((returns - values)[live] ** 2).sum(), ((returns - base)[live] ** 2).sum()
+    return float(1 - wrong / total)
