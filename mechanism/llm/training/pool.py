@@ -14,9 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from mechanism.core.errors import Floats
-from mechanism.experiments.llm import policies, sample, tasks
-from mechanism.experiments.llm.config import Settings
-from mechanism.experiments.llm.prompts import Prompt
+from mechanism.llm.models import policies, sample
+from mechanism.llm.rewards import tasks
+from mechanism.llm.config import Settings
+from mechanism.llm.prompts import Prompt
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mechanism.core.errors import Floats
-from mechanism.experiments.llm.pool import Pool, split, token_log_probs
-from mechanism.experiments.llm.values import fit_values
+from mechanism.llm.training.pool import Pool, split, token_log_probs
+from mechanism.llm.training.values import fit_values
 
 
 @dataclass(frozen=True)

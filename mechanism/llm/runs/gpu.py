@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mechanism.experiments.llm import evaluate, policies, pool, regression, soups, tasks
-from mechanism.experiments.llm.config import REWARDS, Settings, preset
+from mechanism.llm.models import policies, soups
+from mechanism.llm.rewards import tasks
+from mechanism.llm.runs import evaluate
+from mechanism.llm.training import pool, regression
+from mechanism.llm.config import REWARDS, Settings, preset
 
 SIZES = ((3, 7), (5, 5), (7, 3))
+LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 @dataclass
@@ -46,7 +50,7 @@ class Machine:
             base,
             LoraConfig(
                 r=self.settings.lora_rank, lora_alpha=self.settings.lora_alpha,
-                target_modules="all-linear", layers_to_transform=list(layers),
+                target_modules=LINEAR, layers_to_transform=list(layers),
                 task_type="CAUSAL_LM",
             ),
         )  # fmt: skip
