@@ -72,7 +72,7 @@ class Machine:
         self.notes.append(what)
         print(json.dumps(what), flush=True)
 
-    def draw(self, prompts: Any, samples: int, seed: int, batch: int = 4096) -> pool.Pool:
+    def draw(self, prompts: Any, samples: int, seed: int, batch: int = 2048) -> pool.Pool:
         s = self.settings.model_copy(update={"sample_batch": batch})
         return pool.draw_pool(
             self.model, self.tokenizer, prompts, self.rewards, samples, s, seed,
@@ -81,8 +81,9 @@ class Machine:
 
     def table(self, prompts: Any, samples: int, name: str) -> pd.DataFrame:
         return evaluate.sample_model(
-            self.settings, self.model, self.tokenizer, prompts, self.rewards, samples, name
-        )
+            self.settings.model_copy(update={"sample_batch": 1024}), self.model, self.tokenizer,
+            prompts, self.rewards, samples, name,
+        )  # fmt: skip
 
     def keep(self, table: pd.DataFrame, name: str) -> None:
         folder = self.out / f"{self.settings.game}_{self.settings.seed}"
@@ -104,18 +105,23 @@ class Machine:
 
 
 def fit_rounds(
-    m: Machine, first: pool.Pool, values: Any, weights: Any, rounds: int, samples: int
-) -> None:
+    m: Machine, first: pool.Pool, values: Any, weights: Any, rounds: int, samples: int,
+    after: Any = None,
+) -> None:  # fmt: skip
     """Fit to the pool, then to fresh completions of the model itself."""
     m.reset()
-    regression.fit(m.model, first, weights, values, m.recipe)
+    log = regression.fit(m.model, first, weights, values, m.recipe)
+    m.note(round=0, loss=[log[0]["loss"], log[-1]["loss"]], grad=log[-1]["grad_norm"])
+    if after:
+        after()
     for k in range(rounds):
         seed = m.settings.seed + 1000 * (k + 1)
         own = m.draw(m.train, samples, seed)
         v, r2 = regression.pool_values(own, m.recipe.lam, seed)
         recipe = replace(m.recipe, epochs=1, rate=m.recipe.rate / 2, seed=seed)
         log = regression.fit(m.model, own, weights, v, recipe)
-        m.note(round=k + 1, r2=round(r2, 3), grad=log[-1]["grad_norm"])
+        del own, v
+        m.note(round=k + 1, r2=round(r2, 3), loss=[log[0]["loss"], log[-1]["loss"]])
 
 
 def unit(m: Machine, index: int) -> Any:
@@ -161,9 +167,9 @@ def probe(m: Machine, samples: int) -> None:
         "trace 1": {"trace": 1.0},
         "rate 1e-3": {"rate": 1e-3},
         "epochs 4": {"epochs": 4},
-        "block 4": {"block": 4},
+        "trace .6": {"trace": 0.6},
     }
-    k = 1
+    k = 1 if m.settings.game == "harmless_humor" else 0
     for name, change in variants.items():
         if m.left() < 25:
             break
@@ -186,18 +192,136 @@ def probe(m: Machine, samples: int) -> None:
             m.note(what="2 rounds", k=k, **m.net(table, base, unit(m, k)), seconds=seconds)
 
 
+def weights_of(sizes: tuple[float, float], random: float = 0.0) -> Any:
+    return np.array([*sizes, random])
+
+
+# name: weights of the two rewards, sizes over ten; one model is trained for each
+SIZED = {f"sw {a}-{b}": (a / 10, b / 10) for a, b in SIZES}
+WITHOUT = {f"alone {k + 1} {w}": (w / 10 * (k == 0), w / 10 * (k == 1)) for k in (0, 1) for w in (3, 5, 7)}
+ALPHAS = {f"alpha {a}": (0.5 * a, 0.5) for a in (0.5, 2, 3)}
+BETAS = {f"beta {b}": (0.5 * b, 1 - 0.5 * b) for b in (0.5, 1.5)}
+SHARES = {f"alpha {s}": (0.5 * s, 0.5) for s in (0.25, 0.75)}
+
+
+def begin(m: Machine, a: Any) -> tuple[pool.Pool, Any, pd.DataFrame]:
+    """Pool, values, and the initial model's samples."""
+    m.reset()
+    first = m.draw(m.train, a.samples, m.settings.seed)
+    values, r2 = regression.pool_values(first, m.recipe.lam, m.settings.seed)
+    m.note(what="pool", game=m.settings.game, size=first.size, r2=round(r2, 3))
+    scale = pd.DataFrame(first.rewards, columns=list(first.names)).assign(prompt=first.prompt)
+    m.keep(scale, "pool_rewards")
+    base = m.table(m.held, a.support, "initial")
+    m.keep(base, "initial")
+    columns = [f"reward_{r.name}" for r in m.rewards]
+    for k in (0, 1):
+        m.note(what="possible", k=k, value=possible(base, columns, unit(m, k), m.recipe.lam))
+    return first, values, base
+
+
+def one(m: Machine, part: tuple[Any, Any, Any], name: str, weights: Any, rounds: int, a: Any) -> None:
+    """Train one model, sample it on held-out prompts, keep both."""
+    first, values, base = part
+    t = time.monotonic()
+
+    def after() -> None:
+        table = m.table(m.held, a.draws, f"{name} pool")
+        m.keep(table, f"{name} pool".replace(" ", "_"))
+        m.note(what=f"{name} pool", game=m.settings.game, **m.net(table, base, weights))
+
+    fit_rounds(m, first, values, weights, rounds, a.round_samples, after if rounds else None)
+    table = m.table(m.held, a.draws, name)
+    m.keep(table, name.replace(" ", "_"))
+    seconds = round(time.monotonic() - t, 1)
+    m.note(what=name, game=m.settings.game, **m.net(table, base, weights), seconds=seconds)
+
+
+def core(m: Machine, a: Any, points: int) -> tuple[Any, Any, Any]:
+    """The two reward models and their soups."""
+    import torch
+
+    part = begin(m, a)
+    adapters = []
+    for k, name in enumerate(m.settings.rewards):
+        one(m, part, name, unit(m, k), a.rounds, a)
+        adapters.append(m.out / f"adapter_{m.settings.game}_{m.settings.seed}_{name}")
+        m.model.save_pretrained(adapters[-1])
+        small = {k: v.bfloat16().cpu() for k, v in m.model.state_dict().items() if "lora" in k}
+        torch.save(small, adapters[-1] / "bf16.pt")
+    base, _ = policies.load(m.initial, m.settings)
+    model = soups.attach(base, adapters)
+    for weights in soups.soup_weights(points)[1:-1]:
+        soups.use_soup(model, weights)
+        name = f"soup {weights[0]:.2f}"
+        table = evaluate.sample_model(
+            m.settings, model, m.tokenizer, m.held, m.rewards, a.draws, name
+        )
+        m.keep(table, name.replace(" ", "_"))
+    m.note(what="soups", points=points, **m.net(table, part[2], np.array([0.5, 0.5, 0])))
+    return part
+
+
+def whole(a: Any, m: Machine, seeds: list[int]) -> None:
+    """Everything of one game, in the order of need; what time does not allow is named and left."""
+    parts, left = {}, []
+    for seed in seeds:
+        if m.left() < a.core_seconds:
+            left.append(f"seed {seed}")
+            continue
+        parts[seed] = core(with_seed(m, seed), a, 3 if seed else 11)
+        if seed:
+            del parts[seed]
+    jobs = {"random": (0.0, 0.0, 1.0)} | {
+        name: (*w, 0.0) for group in (SIZED, WITHOUT, ALPHAS, BETAS, SHARES) for name, w in group.items()
+    }
+    for name, weights in jobs.items() if 0 in parts else ():
+        if m.left() < a.model_seconds:
+            left.append(name)
+            continue
+        one(m, parts[0], name, np.array(weights), a.mechanism_rounds, a)
+    m.note(what="left out", game=m.settings.game, names=left, seconds=a.seconds)
+
+
+def with_seed(m: Machine, seed: int) -> Machine:
+    import copy
+
+    again = copy.copy(m)
+    again.settings = m.settings.model_copy(update={"seed": seed})
+    again.recipe = replace(m.recipe, seed=seed)
+    return again
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=540)
-    parser.add_argument("--prompts", type=int, default=320)
-    parser.add_argument("--samples", type=int, default=64)
-    parser.add_argument("--held", type=int, default=64)
-    parser.add_argument("--probe", default="")
-    parser.add_argument("--rate", type=float, default=5e-4)
-    parser.add_argument("--batch", type=int, default=512)
+    for name, value in (
+        ("prompts", 320), ("samples", 64), ("held", 64), ("support", 64), ("draws", 16),
+        ("batch", 512), ("rounds", 2), ("round-samples", 32), ("mechanism-rounds", 1),
+        ("epochs", 2), ("core-seconds", 90), ("model-seconds", 25), ("block", 1),
+    ):  # fmt: skip
+        parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--game", default="harmless_humor")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--rate", type=float, default=5e-4)
+    parser.add_argument("--trace", type=float, default=0.9)
+    parser.add_argument("--probe", default="", help="a game: compare variants on it and stop")
     return parser.parse_args()
+
+
+def machine(a: Any, game: str, start: float) -> Machine:
+    settings = preset(
+        "small", game=game, train=True, dtype="float32", train_prompts=a.prompts,
+        held_out_prompts=a.held, prompt_tokens=128, sample_batch=512,
+    )  # fmt: skip
+    recipe = regression.Recipe(
+        settings.lam, batch=a.batch, micro=min(a.batch, 256), rate=a.rate, epochs=a.epochs,
+        trace=a.trace, block=a.block,
+    )  # fmt: skip
+    made = Machine(settings, a.out, recipe, start, a.seconds)
+    made.note(what="ready", game=game, train=len(made.train), held=len(made.held))
+    return made
 
 
 def main() -> None:
@@ -207,14 +331,11 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     a.out.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    settings = preset(
-        "small", game=a.game, train=True, dtype="float32", train_prompts=a.prompts,
-        held_out_prompts=a.held, prompt_tokens=128, sample_batch=512,
-    )  # fmt: skip
-    recipe = regression.Recipe(settings.lam, batch=a.batch, micro=min(a.batch, 512), rate=a.rate)
-    m = Machine(settings, a.out, recipe, start, a.seconds)
-    m.note(what="ready", held=len(m.held))
-    probe(m, a.samples)
+    m = machine(a, a.probe or a.game, start)
+    if a.probe:
+        probe(m, a.samples)
+    else:
+        whole(a, m, [int(seed) for seed in a.seeds.split(",")])
 
 
 if __name__ == "__main__":

@@ -74,12 +74,13 @@ def targets(pool: Pool, reward: Floats, values: Any, recipe: Recipe) -> Any:
 
 
 def _prompt_means(values: Any, prompt: np.ndarray) -> Any:
+    """Mean over the completions of the same prompt, for values (N, ...)."""
     import torch
 
     index = torch.as_tensor(prompt, device=values.device)
-    count = torch.bincount(index).clamp(min=1)
-    total = torch.zeros(len(count), device=values.device).index_add_(0, index, values)
-    return (total / count)[index]
+    count = torch.bincount(index).clamp(min=1).view(-1, *[1] * (values.dim() - 1))
+    total = torch.zeros((len(count), *values.shape[1:]), device=values.device)
+    return (total.index_add_(0, index, values) / count)[index]
 
 
 def returns(pool: Pool, lam: float) -> tuple[Any, Any]:
@@ -98,7 +99,9 @@ def pool_values(pool: Pool, lam: float, seed: int) -> tuple[Any, float]:
 
     rewards, ahead = returns(pool, lam)
     wanted = torch.cat([rewards, ahead[..., None]], -1)
-    return fit_values(pool.features, wanted, pool.mask, pool.prompt, seed)
+    others = _prompt_means(wanted[:, 0], pool.prompt)[:, None].expand_as(wanted)
+    features = torch.cat([pool.features, others.to(pool.features.dtype)], -1)
+    return fit_values(features, wanted, pool.mask, pool.prompt, seed)
 
 
 def fit(model: Any, pool: Pool, weights: Floats, values: Any, recipe: Recipe) -> list[dict[str, float]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 def fit_values(
     features: Any, returns: Any, mask: Any, prompt: np.ndarray, seed: int,
-    width: int = 512, epochs: int = 12, batch: int = 16384, rate: float = 1e-3,
+    width: int = 512, epochs: int = 40, batch: int = 8192, rate: float = 1e-3,
 ) -> tuple[Any, float]:  # fmt: skip
     """Return out-of-fold values (N, T + 1, R) and the share of variance within prompts explained.
 
