@@ -63,7 +63,20 @@ class Settings(BaseModel):
 
     sft_steps: Count = 0
     sft_learning_rate: Rate = 1.4e-4
-    trainer: Literal["rloo", "grpo"] = "rloo"
+    trainer: Literal["regression", "rloo", "grpo"] = "rloo"
+    pool_samples: Annotated[int, Field(ge=2)] = Field(
+        12, description="Regression: completions of the initial model to each training prompt."
+    )
+    rounds: Count = Field(0, description="Regression: fits to completions of the model itself.")
+    round_samples: Annotated[int, Field(ge=2)] = Field(
+        12, description="Regression: completions to each training prompt in such a round."
+    )
+    epochs: Positive = Field(2, description="Regression: passes over the pool.")
+    fit_batch: Positive = Field(48, description="Regression: completions of one step.")
+    trace: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.9, description="Regression: weight of later surprises, lambda of GAE."
+    )
+    frozen_layers: Count = Field(0, description="Regression: lower layers without an adapter.")
     steps: Positive
     batch_prompts: Positive
     completions: Annotated[int, Field(ge=2)] = Field(description="Completions per prompt and step.")

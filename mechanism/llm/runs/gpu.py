@@ -198,7 +198,9 @@ def weights_of(sizes: tuple[float, float], random: float = 0.0) -> Any:
 
 # name: weights of the two rewards, sizes over ten; one model is trained for each
 SIZED = {f"sw {a}-{b}": (a / 10, b / 10) for a, b in SIZES}
-WITHOUT = {f"alone {k + 1} {w}": (w / 10 * (k == 0), w / 10 * (k == 1)) for k in (0, 1) for w in (3, 5, 7)}
+WITHOUT = {
+    f"alone {k + 1} {w}": (w / 10 * (k == 0), w / 10 * (k == 1)) for k in (0, 1) for w in (3, 5, 7)
+}
 ALPHAS = {f"alpha {a}": (0.5 * a, 0.5) for a in (0.5, 2, 3)}
 BETAS = {f"beta {b}": (0.5 * b, 1 - 0.5 * b) for b in (0.5, 1.5)}
 SHARES = {f"alpha {s}": (0.5 * s, 0.5) for s in (0.25, 0.75)}
@@ -220,7 +222,9 @@ def begin(m: Machine, a: Any) -> tuple[pool.Pool, Any, pd.DataFrame]:
     return first, values, base
 
 
-def one(m: Machine, part: tuple[Any, Any, Any], name: str, weights: Any, rounds: int, a: Any) -> None:
+def one(
+    m: Machine, part: tuple[Any, Any, Any], name: str, weights: Any, rounds: int, a: Any
+) -> None:
     """Train one model, sample it on held-out prompts, keep both."""
     first, values, base = part
     t = time.monotonic()
@@ -273,7 +277,9 @@ def whole(a: Any, m: Machine, seeds: list[int]) -> None:
         if seed:
             del parts[seed]
     jobs = {"random": (0.0, 0.0, 1.0)} | {
-        name: (*w, 0.0) for group in (SIZED, WITHOUT, ALPHAS, BETAS, SHARES) for name, w in group.items()
+        name: (*w, 0.0)
+        for group in (SIZED, WITHOUT, ALPHAS, BETAS, SHARES)
+        for name, w in group.items()
     }
     for name, weights in jobs.items() if 0 in parts else ():
         if m.left() < a.model_seconds:

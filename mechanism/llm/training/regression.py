@@ -104,7 +104,9 @@ def pool_values(pool: Pool, lam: float, seed: int) -> tuple[Any, float]:
     return fit_values(features, wanted, pool.mask, pool.prompt, seed)
 
 
-def fit(model: Any, pool: Pool, weights: Floats, values: Any, recipe: Recipe) -> list[dict[str, float]]:
+def fit(
+    model: Any, pool: Pool, weights: Floats, values: Any, recipe: Recipe
+) -> list[dict[str, float]]:
     """Fit the adapter of `model` to one pool, for the weighted sum of rewards; return the log.
 
     Parameters
@@ -130,11 +132,18 @@ def fit(model: Any, pool: Pool, weights: Floats, values: Any, recipe: Recipe) ->
         lambda k: min((k + 1) / warm, 0.5 * (1 + math.cos(math.pi * max(0, k - warm) / max(1, steps - warm)))),
     )  # fmt: skip
     random = np.random.default_rng(recipe.seed)
-    order = np.concatenate([random.permutation(pool.size)[: steps // recipe.epochs * recipe.batch] for _ in range(recipe.epochs)])
+    order = np.concatenate(
+        [
+            random.permutation(pool.size)[: steps // recipe.epochs * recipe.batch]
+            for _ in range(recipe.epochs)
+        ]
+    )
     log = []
     amp = torch.autocast("cuda", torch.bfloat16, enabled=pool.mask.is_cuda)
     model.train()
-    for step, rows in enumerate(tqdm(order.reshape(steps, -1), desc="fitting", disable=None, leave=False)):
+    for step, rows in enumerate(
+        tqdm(order.reshape(steps, -1), desc="fitting", disable=None, leave=False)
+    ):
         loss_sum = 0.0
         for part in np.array_split(rows, max(1, len(rows) // recipe.micro)):
             k = torch.as_tensor(part, device=pool.mask.device)
