@@ -75,7 +75,7 @@ def log_probs(
     for rows in _batches(order, settings.sample_batch, "scoring"):
         longest = max(len(completions[row].tokens) for row in rows)
         texts = [(heads[completions[row].prompt], completions[row].tokens) for row in rows]
-        ids, mask, counted = _joined(texts, longest, tokenizer.pad_token_id)
+        ids, mask, counted = joined(texts, longest, tokenizer.pad_token_id)
         with torch.inference_mode():
             logits = model(
                 input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
@@ -100,7 +100,7 @@ def _padded(tokenizer: Any, texts: Sequence[str], device: Any) -> dict[str, Any]
     return {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
 
 
-def _joined(
+def joined(
     texts: Sequence[tuple[Sequence[int], Sequence[int]]], longest: int, pad: int
 ) -> tuple[Any, Any, Any]:
     """Prompts end in one column: padding before each prompt and after each completion."""

@@ -7,10 +7,10 @@ The layers below the first adapted one never change, so their output is kept and
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from mechanism.core.errors import Floats
@@ -19,6 +19,8 @@ from mechanism.llm.rewards import tasks
 from mechanism.llm.config import Settings
 from mechanism.llm.prompts import Prompt
 
+READ = 128  # completions of one forward pass
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:
@@ -26,9 +28,9 @@ class Pool:
 
     Attributes
     ----------
-    prompt : ndarray of int, shape (N,)
+    prompt : tensor of int, shape (N,)
         Number of the prompt of each completion.
-    rewards : ndarray, shape (N, R)
+    rewards : tensor, shape (N, R)
         Raw rewards, in the order of `names`.
     names : tuple of str
         The rewards.
@@ -46,8 +48,8 @@ class Pool:
         What value functions see of the text before each token, and of the whole.
     """
 
-    prompt: np.ndarray
-    rewards: Floats
+    prompt: Any
+    rewards: Any
     names: tuple[str, ...]
     tokens: Any
     mask: Any
@@ -61,6 +63,19 @@ class Pool:
     def size(self) -> int:
         """Number N of completions."""
         return len(self.prompt)
+
+    def save(self, path: Path) -> None:
+        """Write the pool to one file."""
+        import torch
+
+        torch.save({f.name: getattr(self, f.name) for f in fields(self)}, path)
+
+
+def load(path: Path, device: str) -> Pool:
+    """Return the pool that `Pool.save` wrote."""
+    import torch
+
+    return Pool(**torch.load(path, map_location=device, weights_only=True))
 
 
 def split(model: Any, layers: int) -> tuple[Any, Any]:
@@ -112,8 +127,7 @@ def draw_pool(
     samples: int,
     settings: Settings,
     seed: int,
-    frozen: int,
-    batch: int,
+    batch: int = READ,
 ) -> Pool:
     """Draw `samples` completions of `model` to each prompt, score them, and keep their states.
 
@@ -121,8 +135,8 @@ def draw_pool(
     ----------
     model : model
         What draws; with an adapter, the initial model is the same with the adapter off.
-    frozen : int
-        Layers below the first adapted one.
+    samples, seed : int
+        Completions a prompt, and where their random numbers begin.
     batch : int
         Completions a forward pass.
     """
@@ -131,7 +145,7 @@ def draw_pool(
     contexts, texts = [prompts[c.prompt].context for c in drawn], [c.text for c in drawn]
     scored = tasks.score(rewards, contexts, texts).to_numpy(float)
     names = tuple(reward.name for reward in rewards)
-    return read_pool(model, tokenizer, asked, drawn, scored, names, settings, frozen, batch)
+    return read_pool(model, tokenizer, asked, drawn, scored, names, settings, batch)
 
 
 def read_pool(
@@ -142,8 +156,7 @@ def read_pool(
     rewards: Floats,
     names: tuple[str, ...],
     settings: Settings,
-    frozen: int,
-    batch: int,
+    batch: int = READ,
 ) -> Pool:
     """Run the model once over drawn completions and keep what training needs."""
     import torch
@@ -151,10 +164,10 @@ def read_pool(
     heads = [tokenizer(text, add_special_tokens=False).input_ids for text in asked]
     pairs = [(heads[c.prompt], c.tokens) for c in drawn]
     longest = max(len(tail) for _, tail in pairs)
-    ids, attention, mask = sample._joined(pairs, longest, tokenizer.pad_token_id)
+    ids, attention, mask = sample.joined(pairs, longest, tokenizer.pad_token_id)
     ids, attention, mask = (part.to(model.device) for part in (ids, attention, mask))
     tokens = ids[:, -longest:]
-    lower, upper = split(model, frozen)
+    lower, upper = split(model, settings.frozen_layers)
     kept: dict[str, list[Any]] = {"states": [], "initial": [], "own": [], "features": []}
     adapted = hasattr(model, "disable_adapter")
     starts = range(0, len(drawn), batch)
@@ -177,8 +190,10 @@ def read_pool(
             kept["initial"].append(initial * mask[rows])
             kept["features"].append(_features(states[:, -longest - 1 :], hidden, mask[rows]))
     joined = {name: torch.cat(parts) for name, parts in kept.items()}
+    like = {"device": model.device}
     return Pool(
-        np.array([c.prompt for c in drawn]), rewards, names, tokens, mask, attention,
+        torch.tensor([c.prompt for c in drawn], **like),
+        torch.tensor(rewards, dtype=torch.float32, **like), names, tokens, mask, attention,
         joined["states"], joined["initial"], joined["own"] - joined["initial"], joined["features"],
     )  # fmt: skip
 

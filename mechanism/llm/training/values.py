@@ -12,7 +12,7 @@ import numpy as np
 
 
 def fit_values(
-    features: Any, returns: Any, mask: Any, prompt: np.ndarray, seed: int,
+    features: Any, returns: Any, mask: Any, prompt: Any, seed: int,
     width: int = 512, epochs: int = 40, batch: int = 8192, rate: float = 1e-3,
 ) -> tuple[Any, float]:  # fmt: skip
     """Return out-of-fold values (N, T + 1, R) and the share of variance within prompts explained.
@@ -25,13 +25,14 @@ def fit_values(
         What is to come after each state.
     mask : tensor, shape (N, T)
         1.0 where there is a token; the state after the last token counts, later ones do not.
-    prompt : ndarray of int, shape (N,)
+    prompt : tensor of int, shape (N,)
         Folds are made of whole prompts.
     """
     import torch
 
     torch.manual_seed(seed)
-    fold = np.random.default_rng(seed).permutation(prompt.max() + 1)[prompt] % 2
+    numbers = prompt.cpu().numpy()
+    fold = np.random.default_rng(seed).permutation(numbers.max() + 1)[numbers] % 2
     live = torch.cat([torch.ones_like(mask[:, :1]), mask], 1).bool()
     out = torch.zeros(returns.shape, device=returns.device)
     centre, spread = returns[live].mean(0), returns[live].std(0).clamp(min=1e-6)
@@ -78,11 +79,11 @@ def _fit(
     return kept
 
 
-def _explained(values: Any, returns: Any, live: Any, prompt: np.ndarray) -> float:
+def _explained(values: Any, returns: Any, live: Any, prompt: Any) -> float:
     """Share of the within-prompt variance of returns that values explain, over live states."""
     import torch
 
-    index = torch.as_tensor(prompt, device=values.device)
+    index = prompt
     count = torch.bincount(index).clamp(min=1)[:, None]
     first = returns[:, 0]
     mean = torch.zeros(len(count), first.shape[1], device=first.device).index_add_(0, index, first)
