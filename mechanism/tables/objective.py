@@ -76,4 +76,5 @@ def reached(
     for part in (won, kl, net, possible):
         figures += [float(part.mean()), float(standard_error(part))]
     off = (net - share * possible) / possible.mean()
-    return Reached(*figures, share, float(standard_error(off)))
+    figures += [share, float(standard_error(off))]
+    return Reached(*figures)

@@ -1,348 +1,175 @@
-"""Both games on one GPU within a time limit: pools, models, soups, evaluation; see `make llm-gpu`.
+"""One game on a GPU within a time limit: pool, models, soups, evaluation; see `make llm-gpu`.
 
-Work is ordered by what the book needs most; what the time does not allow is left out and said so.
-Every finished table is on disk at once.
+``python -m mechanism.llm.runs.gpu --game harmless_humor --out FOLDER --seconds 500``. What the
+book needs most comes first; what the time does not allow is left out and named. Every finished
+table is on disk at once; `gpu_record` turns the folder into records.
 """
 
-import argparse
 import json
 import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import typer
 
+from mechanism.core.errors import Floats
+from mechanism.llm.config import Settings, preset
 from mechanism.llm.models import policies, soups
 from mechanism.llm.rewards import tasks
-from mechanism.llm.runs import evaluate
-from mechanism.llm.training import pool, regression
-from mechanism.llm.config import REWARDS, Settings, preset
+from mechanism.llm.runs import evaluate, record
+from mechanism.llm.training import pool, regression, rounds
+from mechanism.tables.candidates import INITIAL, RANDOM, SIZE_SCALE, SIZES, soup_name
 
-SIZES = ((3, 7), (5, 5), (7, 3))
-LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+SETTINGS: dict[str, Any] = {
+    "trainer": "regression", "train": True, "dtype": "float32", "prompt_tokens": 128,
+    "train_prompts": 330, "held_out_prompts": 64, "samples": 16, "support_prompts": 64,
+    "support_samples": 64, "sample_batch": 1024, "pool_samples": 48, "rounds": 1,
+    "round_samples": 24, "fit_batch": 512, "frozen_layers": 15, "schedule": "cosine",
+    "warmup": 0.1, "max_grad_norm": 0.0,
+}  # fmt: skip
+
+
+def objectives() -> dict[str, tuple[float, float, float]]:
+    """Return the weights (own, other, random) of every model beside those of single rewards.
+
+    The control; SW-Max at the three size vectors; each group alone at its sizes; and at (5, 5)
+    group 1's misreports alpha and beta, shares of its report among them.
+    """
+    named = {RANDOM: (0.0, 0.0, 1.0)}
+    named |= {f"sw {a:g}-{b:g}": (SIZE_SCALE * a, SIZE_SCALE * b, 0.0) for a, b in SIZES}
+    named |= {f"alone 1 {w:g}": (SIZE_SCALE * w, 0.0, 0.0) for w, _ in SIZES}
+    named |= {f"alone 2 {w:g}": (0.0, SIZE_SCALE * w, 0.0) for w, _ in SIZES}
+    named |= {f"alpha {a:g}": (0.5 * a, 0.5, 0.0) for a in (0.5, 2, 3, 0.25, 0.75)}
+    return named | {f"beta {b:g}": (0.5 * b, 1 - 0.5 * b, 0.0) for b in (0.5, 1.5)}
 
 
 @dataclass
 class Machine:
-    """One game: its models in memory, its prompts, and where results go."""
+    """One game and seed: its model in memory, its prompts, and where results go."""
 
     settings: Settings
     out: Path
-    recipe: regression.Recipe
-    start: float
-    seconds: float
+    deadline: float
     notes: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from peft import LoraConfig, get_peft_model
-
         self.initial = self.out / "initial"
-        if not self.initial.exists():
+        if not (self.initial / "config.json").exists():
             policies.write_initial(self.settings, self.initial)
-        base, self.tokenizer = policies.load(self.initial, self.settings)
-        layers = range(self.recipe.frozen, base.config.num_hidden_layers)
-        import torch
-
-        torch.manual_seed(self.settings.seed)
-        self.model = get_peft_model(
-            base,
-            LoraConfig(
-                r=self.settings.lora_rank, lora_alpha=self.settings.lora_alpha,
-                target_modules=LINEAR, layers_to_transform=list(layers),
-                task_type="CAUSAL_LM",
-            ),
-        )  # fmt: skip
-        self.zero = {k: v.clone() for k, v in self.model.state_dict().items() if "lora" in k}
-        find = lambda split, n: tasks.prompts(self.settings, split, n, self.tokenizer)  # noqa: E731
+        self.model, self.tokenizer = rounds.adapted(self.initial, self.settings)
+        self.fresh = {k: v.clone() for k, v in self.model.state_dict().items() if "lora" in k}
         s = self.settings
-        self.train, self.held = find("train", s.train_prompts), find("held-out", s.held_out_prompts)
-        self.validation = find("validation", min(40, s.held_out_prompts))
-        self.rewards = tasks.rewards(s, [*s.rewards, "random"])
+        self.train = tasks.prompts(s, "train", s.train_prompts, self.tokenizer)
+        self.held = tasks.prompts(s, "held-out", s.held_out_prompts, self.tokenizer)
+        self.rewards = tasks.rewards(s, [*s.rewards, RANDOM])
+        self.folder = self.out / f"{s.game}_{s.seed}"
+        self.folder.mkdir(parents=True, exist_ok=True)
 
+    @property
     def left(self) -> float:
-        return self.seconds - (time.monotonic() - self.start)
-
-    def reset(self) -> None:
-        self.model.load_state_dict(self.zero, strict=False)
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
 
     def note(self, **what: Any) -> None:
-        what |= {"at": round(time.monotonic() - self.start, 1), "seed": self.settings.seed}
-        self.notes.append(what)
-        print(json.dumps(what), flush=True)
+        """Print a line of the log and keep it."""
+        self.notes.append(what | {"left": round(self.left, 1)})
+        print(json.dumps(self.notes[-1]), flush=True)
+        (self.folder / "log.json").write_text(json.dumps(self.notes, indent=1))
 
-    def draw(self, prompts: Any, samples: int, seed: int, batch: int = 2048) -> pool.Pool:
-        s = self.settings.model_copy(update={"sample_batch": batch})
-        return pool.draw_pool(
-            self.model, self.tokenizer, prompts, self.rewards, samples, s, seed,
-            self.recipe.frozen, self.recipe.micro,
+    def sample(self, name: str, model: Any = None, samples: int = 0) -> pd.DataFrame:
+        """Draw from a model on held-out prompts; keep the table."""
+        s = self.settings
+        table = evaluate.sample_model(
+            s, model or self.model, self.tokenizer, self.held, self.rewards, samples or s.samples,
+            name,
         )  # fmt: skip
+        table.to_parquet(self.folder / f"{name.replace(' ', '_')}.parquet", compression="zstd")
+        return table
 
-    def table(self, prompts: Any, samples: int, name: str) -> pd.DataFrame:
-        return evaluate.sample_model(
-            self.settings.model_copy(update={"sample_batch": 1024}), self.model, self.tokenizer,
-            prompts, self.rewards, samples, name,
-        )  # fmt: skip
-
-    def keep(self, table: pd.DataFrame, name: str) -> None:
-        folder = self.out / f"{self.settings.game}_{self.settings.seed}"
-        folder.mkdir(exist_ok=True)
-        table.to_parquet(folder / f"{name}.parquet", compression="zstd")
-
-    def net(self, table: pd.DataFrame, base: pd.DataFrame, weights: Any) -> dict[str, float]:
-        """Won, KL and net over prompts, with errors, against the initial model."""
-        names = [f"reward_{r.name}" for r in self.rewards]
-        ours = table.groupby("prompt")[names].mean().to_numpy() @ weights
-        theirs = base.groupby("prompt")[names].mean().to_numpy() @ weights
-        ratio = table["log_prob"] - table["log_prob_initial"]
-        kl = ratio.groupby(table["prompt"]).mean().to_numpy()
-        net = ours - theirs - self.recipe.lam * kl
-        return {
-            "won": round((ours - theirs).mean(), 4), "kl": round(kl.mean(), 3),
-            "net": round(net.mean(), 4), "se": round(net.std() / len(net) ** 0.5, 4),
-        }  # fmt: skip
+    def fit(self, name: str, weights: Floats, first: pool.Pool, again: bool) -> None:
+        """Train one model from the pool, and by rounds of its own if `again`; sample it."""
+        start = time.monotonic()
+        self.model.load_state_dict(self.fresh, strict=False)
+        log = regression.train(self.model, first, weights, self.settings)
+        if again and self.settings.rounds:
+            self.sample(f"{name} pool")
+            arguments = (self.settings, self.train, self.rewards, weights)
+            for _, lines in rounds.rounds(self.model, self.tokenizer, *arguments):
+                log += lines
+        self.sample(name)
+        (self.folder / f"{name.replace(' ', '_')}.json").write_text(json.dumps(log))
+        self.note(model=name, seconds=round(time.monotonic() - start, 1), loss=log[-1]["loss"])
 
 
-def fit_rounds(
-    m: Machine, first: pool.Pool, values: Any, weights: Any, rounds: int, samples: int,
-    after: Any = None,
-) -> None:  # fmt: skip
-    """Fit to the pool, then to fresh completions of the model itself."""
-    m.reset()
-    log = regression.fit(m.model, first, weights, values, m.recipe)
-    m.note(round=0, loss=[log[0]["loss"], log[-1]["loss"]], grad=log[-1]["grad_norm"])
-    if after:
-        after()
-    for k in range(rounds):
-        seed = m.settings.seed + 1000 * (k + 1)
-        own = m.draw(m.train, samples, seed)
-        v, r2 = regression.pool_values(own, m.recipe.lam, seed)
-        recipe = replace(m.recipe, epochs=1, rate=m.recipe.rate / 2, seed=seed)
-        log = regression.fit(m.model, own, weights, v, recipe)
-        del own, v
-        m.note(round=k + 1, r2=round(r2, 3), loss=[log[0]["loss"], log[-1]["loss"]])
-
-
-def unit(m: Machine, index: int) -> Any:
-    return np.eye(len(m.rewards))[index]
-
-
-def possible(table: pd.DataFrame, names: list[str], weights: Any, lam: float) -> float:
-    score = table[names].to_numpy() @ weights
-    by = pd.Series(score).groupby(table["prompt"].to_numpy())
-    soft = by.apply(lambda x: lam * np.log(np.mean(np.exp((x - x.max()) / lam))) + x.max())
-    return float((soft - by.mean()).mean())
-
-
-def probe(m: Machine, samples: int) -> None:
-    """Compare variants on validation prompts."""
-    m.reset()
-    t = time.monotonic()
-    first = m.draw(m.train, samples, m.settings.seed)
-    m.note(what="pool", size=first.size, seconds=round(time.monotonic() - t, 1))
-    t = time.monotonic()
-    values, r2 = regression.pool_values(first, m.recipe.lam, m.settings.seed)
-    m.note(what="values", r2=r2, seconds=round(time.monotonic() - t, 1))
-    live = first.mask.bool()
-    import torch
-
-    for k, name in enumerate(first.names):
-        r = torch.as_tensor(first.rewards[:, k], dtype=torch.float32, device=values.device)
-        mean = regression._prompt_means(r, first.prompt)
-        line = []
-        for at in (1, 2, 4, 8, 14, 20, 28):
-            if at < values.shape[1]:
-                on = live[:, at - 1]
-                e, b = (r - values[:, at, k])[on], (r - mean)[on]
-                line.append(round(float(1 - (e**2).sum() / (b**2).sum()), 3))
-        m.note(what="r2 by tokens", reward=name, r2=line)
-    base = m.table(m.validation, 64, "initial")
-    columns = [f"reward_{r.name}" for r in m.rewards]
-    for k in (0, 1):
-        m.note(what="possible", k=k, value=possible(base, columns, unit(m, k), m.recipe.lam))
-    variants: dict[str, dict[str, Any]] = {
-        "trace .9": {},
-        "trace 0": {"trace": 0.0},
-        "trace 1": {"trace": 1.0},
-        "rate 1e-3": {"rate": 1e-3},
-        "epochs 4": {"epochs": 4},
-        "trace .6": {"trace": 0.6},
-    }
-    k = 1 if m.settings.game == "harmless_humor" else 0
-    for name, change in variants.items():
-        if m.left() < 25:
-            break
-        recipe = replace(m.recipe, **change)
-        m.reset()
-        t = time.monotonic()
-        log = regression.fit(m.model, first, unit(m, k), values, recipe)
-        fitted = time.monotonic() - t
-        table = m.table(m.validation, 32, name)
-        m.note(
-            what=name, **m.net(table, base, unit(m, k)), fit=round(fitted, 1),
-            seconds=round(time.monotonic() - t, 1), loss=[round(log[i]["loss"], 3) for i in (0, -1)],
-        )  # fmt: skip
-    for k in (1, 0):
-        if m.left() > 30:
-            t = time.monotonic()
-            fit_rounds(m, first, values, unit(m, k), 2, samples // 2)
-            table = m.table(m.validation, 32, "rounds")
-            seconds = round(time.monotonic() - t, 1)
-            m.note(what="2 rounds", k=k, **m.net(table, base, unit(m, k)), seconds=seconds)
-
-
-def weights_of(sizes: tuple[float, float], random: float = 0.0) -> Any:
-    return np.array([*sizes, random])
-
-
-# name: weights of the two rewards, sizes over ten; one model is trained for each
-SIZED = {f"sw {a}-{b}": (a / 10, b / 10) for a, b in SIZES}
-WITHOUT = {
-    f"alone {k + 1} {w}": (w / 10 * (k == 0), w / 10 * (k == 1)) for k in (0, 1) for w in (3, 5, 7)
-}
-ALPHAS = {f"alpha {a}": (0.5 * a, 0.5) for a in (0.5, 2, 3)}
-BETAS = {f"beta {b}": (0.5 * b, 1 - 0.5 * b) for b in (0.5, 1.5)}
-SHARES = {f"alpha {s}": (0.5 * s, 0.5) for s in (0.25, 0.75)}
-
-
-def begin(m: Machine, a: Any) -> tuple[pool.Pool, Any, pd.DataFrame]:
-    """Pool, values, and the initial model's samples."""
-    m.reset()
-    first = m.draw(m.train, a.samples, m.settings.seed)
-    values, r2 = regression.pool_values(first, m.recipe.lam, m.settings.seed)
-    m.note(what="pool", game=m.settings.game, size=first.size, r2=round(r2, 3))
-    scale = pd.DataFrame(first.rewards, columns=list(first.names)).assign(prompt=first.prompt)
-    m.keep(scale, "pool_rewards")
-    base = m.table(m.held, a.support, "initial")
-    m.keep(base, "initial")
-    columns = [f"reward_{r.name}" for r in m.rewards]
-    for k in (0, 1):
-        m.note(what="possible", k=k, value=possible(base, columns, unit(m, k), m.recipe.lam))
-    return first, values, base
-
-
-def one(
-    m: Machine, part: tuple[Any, Any, Any], name: str, weights: Any, rounds: int, a: Any
-) -> None:
-    """Train one model, sample it on held-out prompts, keep both."""
-    first, values, base = part
-    t = time.monotonic()
-
-    def after() -> None:
-        table = m.table(m.held, a.draws, f"{name} pool")
-        m.keep(table, f"{name} pool".replace(" ", "_"))
-        m.note(what=f"{name} pool", game=m.settings.game, **m.net(table, base, weights))
-
-    fit_rounds(m, first, values, weights, rounds, a.round_samples, after if rounds else None)
-    table = m.table(m.held, a.draws, name)
-    m.keep(table, name.replace(" ", "_"))
-    seconds = round(time.monotonic() - t, 1)
-    m.note(what=name, game=m.settings.game, **m.net(table, base, weights), seconds=seconds)
-
-
-def core(m: Machine, a: Any, points: int) -> tuple[Any, Any, Any]:
-    """The two reward models and their soups."""
-    import torch
-
-    part = begin(m, a)
+def core(machine: Machine, points: int) -> pool.Pool:
+    """Pool, initial model, the two reward models and their soups."""
+    s = machine.settings
+    machine.model.load_state_dict(machine.fresh, strict=False)
+    first = pool.draw_pool(
+        machine.model, machine.tokenizer, machine.train, machine.rewards, s.pool_samples, s, s.seed
+    )
+    machine.note(pool=first.size)
+    machine.sample(INITIAL, samples=s.support_samples)
     adapters = []
-    for k, name in enumerate(m.settings.rewards):
-        one(m, part, name, unit(m, k), a.rounds, a)
-        adapters.append(m.out / f"adapter_{m.settings.game}_{m.settings.seed}_{name}")
-        m.model.save_pretrained(adapters[-1])
-        small = {k: v.bfloat16().cpu() for k, v in m.model.state_dict().items() if "lora" in k}
-        torch.save(small, adapters[-1] / "bf16.pt")
-    base, _ = policies.load(m.initial, m.settings)
+    for k, name in enumerate(s.rewards):
+        machine.fit(name, np.eye(3)[k], first, again=True)
+        adapters.append(machine.folder / f"adapter_{name}")
+        machine.model.save_pretrained(str(adapters[-1]))
+    base, _ = policies.load(machine.initial, s)
     model = soups.attach(base, adapters)
     for weights in soups.soup_weights(points)[1:-1]:
         soups.use_soup(model, weights)
-        name = f"soup {weights[0]:.2f}"
-        table = evaluate.sample_model(
-            m.settings, model, m.tokenizer, m.held, m.rewards, a.draws, name
-        )
-        m.keep(table, name.replace(" ", "_"))
-    m.note(what="soups", points=points, **m.net(table, part[2], np.array([0.5, 0.5, 0])))
-    return part
+        machine.sample(soup_name(weights[0]), model)
+    machine.note(soups=points)
+    return first
 
 
-def whole(a: Any, m: Machine, seeds: list[int]) -> None:
-    """Everything of one game, in the order of need; what time does not allow is named and left."""
-    parts, left = {}, []
-    for seed in seeds:
-        if m.left() < a.core_seconds:
-            left.append(f"seed {seed}")
-            continue
-        parts[seed] = core(with_seed(m, seed), a, 3 if seed else 11)
-        if seed:
-            del parts[seed]
-    jobs = {"random": (0.0, 0.0, 1.0)} | {
-        name: (*w, 0.0)
-        for group in (SIZED, WITHOUT, ALPHAS, BETAS, SHARES)
-        for name, w in group.items()
-    }
-    for name, weights in jobs.items() if 0 in parts else ():
-        if m.left() < a.model_seconds:
-            left.append(name)
-            continue
-        one(m, parts[0], name, np.array(weights), a.mechanism_rounds, a)
-    m.note(what="left out", game=m.settings.game, names=left, seconds=a.seconds)
+def whole(machine: Machine, seconds_a_model: float) -> Iterator[str]:
+    """Make everything of one seed in order; yield the names of what is left out."""
+    first = core(machine, 3 if machine.settings.seed else machine.settings.soups)
+    for name, weights in objectives().items():
+        if machine.settings.seed or machine.left < seconds_a_model:
+            yield name
+        else:
+            machine.fit(name, np.array(weights), first, again=False)
 
 
-def with_seed(m: Machine, seed: int) -> Machine:
-    import copy
-
-    again = copy.copy(m)
-    again.settings = m.settings.model_copy(update={"seed": seed})
-    again.recipe = replace(m.recipe, seed=seed)
-    return again
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=540)
-    for name, value in (
-        ("prompts", 320), ("samples", 64), ("held", 64), ("support", 64), ("draws", 16),
-        ("batch", 512), ("rounds", 2), ("round-samples", 32), ("mechanism-rounds", 1),
-        ("epochs", 2), ("core-seconds", 90), ("model-seconds", 25), ("block", 1),
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--game", default="harmless_humor")
-    parser.add_argument("--seeds", default="0")
-    parser.add_argument("--rate", type=float, default=5e-4)
-    parser.add_argument("--trace", type=float, default=0.9)
-    parser.add_argument("--probe", default="", help="a game: compare variants on it and stop")
-    return parser.parse_args()
-
-
-def machine(a: Any, game: str, start: float) -> Machine:
-    settings = preset(
-        "small", game=game, train=True, dtype="float32", train_prompts=a.prompts,
-        held_out_prompts=a.held, prompt_tokens=128, sample_batch=512,
-    )  # fmt: skip
-    recipe = regression.Recipe(
-        settings.lam, batch=a.batch, micro=min(a.batch, 256), rate=a.rate, epochs=a.epochs,
-        trace=a.trace, block=a.block,
-    )  # fmt: skip
-    made = Machine(settings, a.out, recipe, start, a.seconds)
-    made.note(what="ready", game=game, train=len(made.train), held=len(made.held))
-    return made
-
-
-def main() -> None:
-    a = arguments()
+def run(
+    out: Annotated[Path, typer.Option(help="Folder for tables, adapters and logs.")],
+    game: Annotated[str, typer.Option(help="The game.")] = "harmless_humor",
+    seed: Annotated[list[int], typer.Option(help="Seeds, the whole run for 0.")] = [0],  # noqa: B006
+    seconds: Annotated[float, typer.Option(help="Time limit.")] = 500,
+    scale: Annotated[str, typer.Option(help="Preset of the model.")] = "small",
+    share: Annotated[float, typer.Option(help="Of prompts and samples; a dry run: 0.1.")] = 1.0,
+    seconds_a_model: Annotated[float, typer.Option(help="Time kept for one more model.")] = 40,
+) -> None:
+    """Make pools, models and tables of one game until the time is up."""
     import torch
 
     torch.set_float32_matmul_precision("high")
-    a.out.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
-    m = machine(a, a.probe or a.game, start)
-    if a.probe:
-        probe(m, a.samples)
-    else:
-        whole(a, m, [int(seed) for seed in a.seeds.split(",")])
+    deadline = time.monotonic() + seconds
+    for number in seed:
+        settings = settings_for(scale, game, number, share)
+        machine = Machine(settings, out, deadline)
+        origin = record.origin("make llm-gpu", settings)
+        (machine.folder / "origin.json").write_text(json.dumps(origin, indent=1))
+        (machine.folder / "settings.json").write_text(settings.model_dump_json(indent=1))
+        machine.note(left_out=list(whole(machine, seconds_a_model)))
+
+
+def settings_for(scale: str, game: str, seed: int, share: float) -> Settings:
+    """Return the settings of the run, counts of prompts and samples times `share`."""
+    if scale == "tiny":
+        return preset("tiny", game=game, seed=seed, trainer="regression", pool_samples=40,
+                      fit_batch=40, rounds=1, round_samples=20)  # fmt: skip
+    counted = ("train_prompts", "held_out_prompts", "support_prompts", "pool_samples", "fit_batch")
+    fewer = {name: max(4, round(share * SETTINGS[name])) for name in counted}
+    return preset(scale, game=game, seed=seed, **SETTINGS | fewer)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(run)

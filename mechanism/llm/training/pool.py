@@ -14,10 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from mechanism.core.errors import Floats
-from mechanism.llm.models import policies, sample
-from mechanism.llm.rewards import tasks
 from mechanism.llm.config import Settings
+from mechanism.llm.models import policies, sample
 from mechanism.llm.prompts import Prompt
+from mechanism.llm.rewards import tasks
 
 READ = 128  # completions of one forward pass
 

@@ -120,11 +120,11 @@ def fit(model: Any, pool: Pool, wanted: Any, settings: Settings) -> list[dict[st
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor.__getitem__)
     kind = pool.mask.device.type
     half = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")
-    log = []
+    log: list[dict[str, float]] = []
     model.train()
     for rows in tqdm(batches, desc="fitting", unit="step", disable=None, leave=False):
         loss = 0.0
-        for part in torch.as_tensor(rows, device=pool.mask.device).split(MICRO[kind]):
+        for part in torch.split(torch.as_tensor(rows, device=pool.mask.device), MICRO[kind]):
             with half:
                 scored, _ = token_log_probs(
                     upper, pool.states[part], pool.attention[part], pool.tokens[part],

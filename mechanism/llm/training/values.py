@@ -1,7 +1,7 @@
 r"""Value functions: what a text, as far as it is written, may be expected to earn.
 
-For each state s of a pool, V(s) estimates E[G | s], where G is what is still to come: the rewards at
-the end, less lam times the divergence paid for the tokens after s. A small network reads states of
+For each state s of a pool, V(s) estimates E[G | s], where G is what is still to come: the rewards
+at the end, and the divergence to be paid for the tokens after s. A small network reads states of
 the language model. It is fitted on one half of the prompts and used on the other, so that no
 completion is judged by a network that has seen its reward.
 """
@@ -9,6 +9,10 @@ completion is judged by a network that has seen its reward.
 from typing import Any
 
 import numpy as np
+
+from mechanism.core.errors import InvalidInputError
+
+PATIENCE = 8  # passes without a better fit on the other fold after which a fit ends
 
 
 def fit_values(
@@ -27,11 +31,19 @@ def fit_values(
         1.0 where there is a token; the state after the last token counts, later ones do not.
     prompt : tensor of int, shape (N,)
         Folds are made of whole prompts.
+
+    Raises
+    ------
+    InvalidInputError
+        Where all completions answer one prompt.
     """
     import torch
 
-    torch.manual_seed(seed)
     numbers = prompt.cpu().numpy()
+    if numbers.max() == 0:
+        fix = "two folds need two training prompts or more"
+        raise InvalidInputError("train_prompts", 1, "must be at least 2", fix)
+    torch.manual_seed(seed)
     fold = np.random.default_rng(seed).permutation(numbers.max() + 1)[numbers] % 2
     live = torch.cat([torch.ones_like(mask[:, :1]), mask], 1).bool()
     out = torch.zeros(returns.shape, device=returns.device)
@@ -59,7 +71,7 @@ def _fit(
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.1)
     steps = epochs * -(-len(x) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
-    best, kept = float("inf"), None
+    best, kept, waited = float("inf"), None, 0
     other, wanted, live = away
     for _ in range(epochs):
         net.train()
@@ -71,11 +83,14 @@ def _fit(
             schedule.step()
         net.eval()
         with torch.no_grad():
-            parts = [net((part.float() - mean) / scale) for part in other.split(512)]
+            parts = [net((part.float() - mean) / scale) for part in torch.split(other, 512)]
             guess = torch.cat(parts)
             error = float(((guess - wanted)[live] ** 2).mean())
+        waited += 1
         if error < best:
-            best, kept = error, guess
+            best, kept, waited = error, guess, 0
+        if waited == PATIENCE:
+            break
     return kept
 
 
