@@ -75,7 +75,7 @@ def _fit(
     other, wanted, live = away
     for _ in range(epochs):
         net.train()
-        for rows in torch.randperm(len(x), device=x.device).split(batch):
+        for rows in torch.split(torch.randperm(len(x), device=x.device), batch):
             loss = ((net((x[rows].float() - mean) / scale) - y[rows]) ** 2).mean()
             optimiser.zero_grad()
             loss.backward()
