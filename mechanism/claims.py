@@ -18,7 +18,9 @@ from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
-from mechanism.core.errors import InvalidInputError
+from mechanism.attack.spending import LEAST
+from mechanism.attack.user_rules import checked_mechanism, checked_sampler
+from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
 
 CONTROL_SEED = 1_000_003  # added to the seed, so that controls draw games that no checker sees
@@ -54,9 +56,14 @@ class Claim:
         return self.chapter.rsplit("/", 1)[-1]
 
     @property
+    def least(self) -> int:
+        """Least budget: what the checker's first piece of work takes, a search or an integral."""
+        return LEAST.get(self.id, 50)
+
+    @property
     def test(self) -> str:
         """Test file of the chapter."""
-        return f"tests/test_{self.stem}.py"
+        return f"tests/theorems/test_{self.stem}.py"
 
     def function(self) -> Callable[..., ClaimResult]:
         """The checker, imported when it is asked for."""
@@ -195,15 +202,15 @@ def check(
     Parameters
     ----------
     claim_id : str
-        A key of `CLAIMS`.
     mechanism : Mechanism, optional
         Checked in place of the paper's; called on one game at a time.
     games : "rlhf", "candidate" or callable
         Where games come from; a callable takes a `numpy.random.Generator` and returns a game.
     budget : int
-        Evaluations of the mechanism.
+        Evaluations of the mechanism, `Claim.least` or more. No work is begun that does not fit;
+        integrals (of `INTEGRALS`), whose cost shows at their end, may pass the budget by one.
     seed : int
-        Seed of games and searches.
+        Seed of games and searches, >= 0.
 
     Returns
     -------
@@ -213,22 +220,20 @@ def check(
     Raises
     ------
     InvalidInputError
-        Unknown id, or a mechanism or a sampler where the claim is not about one.
+        Unknown id, budget below the claim's least, a mechanism or sampler where the claim is about
+        none, or one that returns what it must not: the message names the rule and what is wanted.
 
     Examples
     --------
     >>> check("def-3.2", budget=200).status
     'holds'
     """
-    if claim_id not in CLAIMS:
-        fix = f"one of {', '.join(CLAIMS)}"
-        raise InvalidInputError("claim_id", repr(claim_id), "is not a claim", fix)
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-        raise InvalidInputError("budget", budget, "must be a whole number > 0", "e.g. 2000")
+    check_arguments([claim_id], budget, seed)
     function = CLAIMS[claim_id].function()
     accepts = _accepted(function)
-    arguments: dict[str, Any] = {"budget": budget, "seed": seed}
+    arguments: dict[str, Any] = {"budget": int(budget), "seed": int(seed)}
     if mechanism is not None:
+        mechanism = checked_mechanism(mechanism)
         if "mechanism" in accepts:
             arguments["mechanism"] = mechanism
         elif names := accepts & {"training_rule", "rule"}:
@@ -236,12 +241,25 @@ def check(
         else:
             fix = "leave mechanism out"
             raise InvalidInputError("mechanism", mechanism, f"{claim_id} is about none", fix)
+    games = games if isinstance(games, str) else checked_sampler(games)
     if games != "rlhf":
         if "games" not in accepts:
             fix = 'leave games out, or "rlhf"'
             raise InvalidInputError("games", games, f"{claim_id} draws games of its own", fix)
         arguments["games"] = games
     return function(**arguments)
+
+
+def check_arguments(ids: Sequence[str], budget: int, seed: int) -> None:
+    """Raise unless all `ids` are claims, `budget` suffices for each, and `seed` is one."""
+    for name in ids:
+        if not isinstance(name, str) or name not in CLAIMS:
+            fix = f"one of {', '.join(CLAIMS)}"
+            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+        least = CLAIMS[name].least
+        rule = f"must be a whole number, at least {least} for {name}"
+        check_whole("budget", budget, least, rule, "e.g. 2000")
+    check_whole("seed", seed, 0, "must be a whole number in 0..2^31 - 1", "e.g. 0")
 
 
 def _accepted(function: Callable[..., ClaimResult]) -> set[str]:
@@ -259,7 +277,7 @@ def examine(claim: Claim, budget: int, seed: int) -> Verdict:
     controls = {
         name: any(
             control(share, seed + CONTROL_SEED).status == "violated"
-            for share in (max(1, budget // 4), budget)
+            for share in (max(claim.least, budget // 4), budget)
         )
         for name, control in claim.controls().items()
     }
@@ -270,10 +288,7 @@ def run(
     ids: Sequence[str] = (), budget: int = 2000, seed: int = 0, jobs: int = 2
 ) -> Iterator[Verdict]:
     """Verdicts on the named claims (none named: all), in the order in which they come in."""
-    for name in ids:
-        if name not in CLAIMS:
-            fix = f"one of {', '.join(CLAIMS)}"
-            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+    check_arguments(list(ids) or list(CLAIMS), budget, seed)
     work = partial(examine, budget=budget, seed=seed)
     wanted = [CLAIMS[name] for name in ids] or list(_ALL)
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered")

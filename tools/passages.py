@@ -96,7 +96,7 @@ def main(wheel: str) -> None:
     others = {name: papers[name] for name in papers if name not in trained}
     rows += more(others, "validation", [])
     rows += openings(read(wheel, "test"), "held-out")
-    with TARGET.open("w", newline="") as file:
+    with TARGET.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([("split", "paper", "passage"), *rows])
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from mechanism.attack.games import Game
-from mechanism.core.errors import Floats
+from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 Status = Literal["holds", "violated", "undecided"]
@@ -85,6 +87,20 @@ def scale(game: RLHFGame | CandidateGame) -> Floats:
     return abs(game.scores()).max(axis=-1) + lam
 
 
+def utility_scale(game: RLHFGame | CandidateGame) -> Floats:
+    """The same for errors of utilities: without lam where scores differ by next to nothing of it.
+
+    There sw_max works by series and lam multiplies no rounding, so that payments far below lam
+    count too.
+    """
+    if isinstance(game, CandidateGame):
+        return scale(game)
+    scores = game.scores()
+    size, lam = abs(scores).max(axis=-1), game.divergence.lam
+    flat = (np.ptp(scores, axis=-1) <= game.divergence.flat * lam) & (size > 0)
+    return np.asarray(np.where(flat, size, size + lam))
+
+
 @dataclass(frozen=True)
 class Case:
     """Slack of one inequality, and where it was seen.
@@ -130,6 +146,8 @@ def worst_case(
         broken = case.slack < -case.tolerance
         return not broken, case.ratio if broken or by == "ratio" else case.slack
 
+    if not cases:
+        raise InvalidInputError("budget", trials, f"left no case of {claim}", "make it larger")
     worst = min(cases, key=order)
     gain = -worst.slack if worst.gain is None else worst.gain
     witness = Witness(worst.game, worst.group, worst.report, gain, worst.recompute)

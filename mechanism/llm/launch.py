@@ -19,6 +19,7 @@ from mechanism.llm.models import soups
 from mechanism.llm.runs import pipeline
 from mechanism.llm.stages import DONE, Stage, Store, beside, stage_key
 from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
+from mechanism.terminal import Application
 
 COLLECTIVE = ("sft", "train-")  # stages in which every process takes part
 POLL = 0.5  # seconds
@@ -112,4 +113,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = Application()
+    app.command()(main)
+    app()

@@ -168,7 +168,7 @@ def check_lemma_d_1(
     'holds'
     """
     rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
-    while trials < budget or not cases:
+    while trials + BATCH <= budget or not cases:
         game = draw_games(rng, BATCH)
         normalization = game.normalization or "summation"
         other = sample_rewards(rng, (BATCH, game.outcomes), normalization)

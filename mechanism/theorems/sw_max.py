@@ -118,7 +118,7 @@ def challenge(game: RLHFGame, policy: Floats, rng: np.random.Generator, rounds: 
 
 def _welfare(game: RLHFGame, policy: Floats) -> Floats:
     with np.errstate(over="ignore"):  # a bad model may cost more than a float can say
-        return np.asarray(game.welfare(policy))
+        return np.asarray(game.welfare_of(policy))
 
 
 def extreme_games(rng: np.random.Generator, count: int, name: str | None = None) -> RLHFGame:
@@ -167,7 +167,7 @@ def check_optimality(rule: TrainingRule = sw_max, budget: int = 2000, seed: int 
     """
     rng, trials, margin, cases = np.random.default_rng(seed), 0, np.inf, list[Case]()
     worst = pick(draw_games(rng, 1), 0)
-    while trials < max(budget, 1):
+    while trials + BATCH <= budget or not cases:
         kind = trials // BATCH % 5
         if kind == 4:
             games = mutated(rng, worst, BATCH)

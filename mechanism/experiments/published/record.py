@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+from mechanism import folders
 from mechanism.experiments import soups
 from mechanism.experiments.published import hypotheses, reproduction
 from mechanism.experiments.published.reproduction import RESULTS
@@ -22,13 +23,14 @@ def write(folder: Path = RESULTS) -> None:
         "soups.csv": soups.results_frame(),
     }
     for name, table in tables.items():
-        table.to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        folders.write_text(folder / name, text)
     provenance = origin("python -m mechanism.experiments.published.record") | {
         "seed": None,
         "files": sorted(tables),
         "seconds": round(time.monotonic() - start, 1),
     }
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    folders.write_text(folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
 
 
 if __name__ == "__main__":

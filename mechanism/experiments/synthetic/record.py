@@ -10,6 +10,7 @@ import time
 
 import pandas as pd
 
+from mechanism import folders
 from mechanism.experiments.synthetic.reproduction import (
     BEST,
     COLUMNS,
@@ -52,7 +53,8 @@ def write(name: str) -> None:
     start = time.monotonic()
     table = {"seeds": seeds_frame, "large": large_frame}[name]()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.8g", lineterminator="\n")
+    text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    folders.write_text(RESULTS / f"{name}.csv", text)
     command = f"python -m mechanism.experiments.synthetic.record {name}"
     provenance = origin(command) | {
         "setting": "mechanism.experiments.synthetic.reproduction.BEST",
@@ -61,7 +63,7 @@ def write(name: str) -> None:
         "seconds": round(time.monotonic() - start),
     }
     text = json.dumps(provenance, separators=(", ", ": "))
-    (RESULTS / f"{name}.provenance.json").write_text(text + "\n")
+    folders.write_text(RESULTS / f"{name}.provenance.json", text + "\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mechanism import folders
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS
 from mechanism.llm.rewards import scoring
@@ -30,7 +31,7 @@ HEAD_OF = {"harmless": "harm", "humor": "humor"}
 
 def _sources() -> dict[str, Any]:
     path = files("mechanism") / "data" / "llm" / "SOURCES.json"
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return record
 
 
@@ -191,13 +192,13 @@ def write() -> None:
     tables["nonsense"] = scoring.searches(rewards)
     tables["timings"] = scoring.timings(rewards, pd.concat(samples.values(), ignore_index=True))
     for name, table in tables.items():
-        path = RESULTS / f"{name}.csv"
-        table.to_csv(path, index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
+        text = table.to_csv(index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
+        folders.write_text(RESULTS / f"{name}.csv", text)
     written = origin("python -m mechanism.llm.rewards.report", PACKAGES) | {
         "heads": heads_record()["date"],
         "seconds": round(time.monotonic() - start),
     }
-    (RESULTS / "provenance.json").write_text(json.dumps(written, indent=1) + "\n")
+    folders.write_text(RESULTS / "provenance.json", json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,26 @@ def prompts(settings: Settings, split: str, count: int, tokenizer: Any) -> tuple
     return tuple(found[:count])
 
 
+def check_counts(settings: Settings) -> None:
+    """Refuse a run that asks for more prompts than there are, whatever their length.
+
+    Raises
+    ------
+    InvalidInputError
+        Names the setting, and how many there are.
+    """
+    if settings.preset == "paper":  # its data are read once the model is there
+        return
+    asked = {"support_prompts": "held-out"}
+    if settings.train:
+        asked |= {"train_prompts": "train", "held_out_prompts": "held-out"}
+    for name, split in asked.items():
+        count = sum(prompt.split == split for prompt in _all_prompts(settings))
+        if (value := getattr(settings, name)) > count:
+            rule = f"{settings.game} has {count} {split} prompts"
+            raise InvalidInputError(name, value, rule, f"ask for {count} or fewer")
+
+
 def _length(settings: Settings, prompt: Prompt, tokenizer: Any) -> int:
     """Tokens of the prompt as the model reads it."""
     text = policies.format_prompt(tokenizer, prompt.text, settings.system)

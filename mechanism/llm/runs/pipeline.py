@@ -51,6 +51,7 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
     if not settings.train:
         support = sample_table(settings, store, initial, "support")
         return Run(settings, (initial, support), None, _read(support))
+    _enough_prompts(settings, initial)
     adapters = [adapter(settings, store, initial, name) for name in settings.rewards]
     tables = [sample_table(settings, store, initial, INITIAL)]
     for weights in soups.soup_weights(settings.soups):
@@ -69,6 +70,14 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
         exact = pd.read_parquet(stages[-1].path / "exact.parquet")
     samples = pd.concat([_read(table) for table in tables], ignore_index=True)
     return Run(settings, tuple(stages), samples, _read(support), exact)
+
+
+def _enough_prompts(settings: Settings, initial: Stage) -> None:
+    """Refuse, before anything is trained, where too few prompts are short enough."""
+    tokenizer = policies.load_tokenizer(initial.path)
+    held_out = max(settings.held_out_prompts, settings.support_prompts)
+    for split, count in (("train", settings.train_prompts), ("held-out", held_out)):
+        tasks.prompts(settings, split, count, tokenizer)
 
 
 def initial_model(settings: Settings, store: Store) -> Stage:

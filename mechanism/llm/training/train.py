@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from mechanism import folders
+from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.models import policies
 from mechanism.llm.stages import CLOCK, spent
@@ -61,10 +63,25 @@ def train(
     trainer = make_trainer(settings, initial, prompts, reward, folder / "checkpoints")
     trainer.add_callback(_clock(folder, reward.name))
     last = _last_checkpoint(folder / "checkpoints")
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    except RuntimeError:
+        _check_finite(trainer.model, settings)
+        raise
+    _check_finite(trainer.model, settings)
     trainer.save_model(str(folder / "adapter"))
-    (folder / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    folders.write_text(folder / "log.json", json.dumps(trainer.state.log_history, indent=1))
     _remove_checkpoints(folder)
+
+
+def _check_finite(model: Any, settings: Settings) -> None:
+    """Refuse a training that diverged: torch would say so much later, and in other words."""
+    import torch
+
+    trained = (part for part in model.parameters() if part.requires_grad)
+    if not all(bool(torch.isfinite(part).all()) for part in trained):
+        rule = "the training diverged: weights are no longer finite"
+        raise InvalidInputError("learning_rate", settings.learning_rate, rule, "lower it")
 
 
 def make_trainer(
@@ -188,7 +205,7 @@ def _clock(folder: Path, reward: str) -> Any:
 
         def on_save(self, *args: Any, **kwargs: Any) -> None:
             seconds = earlier + time.perf_counter() - start
-            (folder / CLOCK).write_text(json.dumps(round(seconds, 2)))
+            folders.write_text(folder / CLOCK, json.dumps(round(seconds, 2)))
 
     return Clock()
 

@@ -15,6 +15,7 @@ from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
 from mechanism.attack.games import Game, Games, sampler
 from mechanism.attack.replay import slow_model, slow_utility
 from mechanism.attack.reports import own_row
+from mechanism.attack.spending import Spending
 from mechanism.attack.type_tables import ERROR
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats, InvalidInputError
@@ -181,24 +182,24 @@ def check_identity_area(
     'holds'
     """
     rng, draw = np.random.default_rng(seed), sampler(games)
-    trials = 0
+    runs = Spending(budget)
     cases: list[Case] = []
-    while trials < budget:
+    while runs.room() or not (cases or runs.spent >= budget):
         game = draw(rng)
         # a wrong payment shows most where it is large
         largest, any_group = affine_maximizer_payments(game).argmax(), rng.integers(game.groups)
         i = int(any_group if len(cases) % 2 else largest)
         if len(own_row(game, i)) > 12:
-            trials += 1  # so that a sampler of large games alone ends too
+            runs.spend(1)  # so that a sampler of large games alone ends too
             continue
-        case, runs = _area_case(mechanism, game, i)
+        case, made = _area_case(mechanism, game, i)
         cases.append(case)
-        trials += runs
+        runs.spend(made)
     if not cases:
         raise InvalidInputError(
             "games", "sampler", "drew no game of 12 outcomes or fewer", "shrink"
         )
-    return worst_case("identity-area", cases, trials)
+    return worst_case("identity-area", cases, runs.spent)
 
 
 def _area_case(mechanism: Mechanism | None, game: Game, i: int) -> tuple[Case, int]:

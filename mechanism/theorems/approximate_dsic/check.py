@@ -54,7 +54,7 @@ def check_lemma_d_2(
     'holds'
     """
     rng, cases = np.random.default_rng(seed), list[Case]()
-    while 2 * len(cases) < budget or not cases:
+    while 2 * len(cases) + 2 <= budget or not cases:
         game, noise, epsilon = _draw_noisy(rng, len(cases) % 4)
         cases.append(_case_d_2(game, noise, epsilon / excess, bound, training_rule))
     return worst_case("lemma-D.2", cases, 2 * len(cases), by="slack")
@@ -151,7 +151,7 @@ def check_thm_4_12(
         cases.append(_table_case(rule, near, with_sizes))
         trials += len(near.sizes)
         continuous = isinstance(table.game, RLHFGame)
-    while trials < budget:
+    while trials + 2 <= budget:
         cases.append(_tight_case(rule, rng, continuous, dependent))
         trials += 2
     return worst_case("thm-4.12", cases, trials, by="slack")

@@ -18,6 +18,7 @@ from mechanism.attack.paths import path_payment
 from mechanism.attack.programs import least_regret
 from mechanism.attack.replay import slow_model
 from mechanism.attack.reports import is_summation, random_type
+from mechanism.attack.spending import Spending
 from mechanism.attack.type_graph import TypeGraph, least_cycle_mean, shortest_paths, type_graph
 from mechanism.core.divergences import (
     KL,
@@ -85,9 +86,11 @@ def check_prop_E_2(
     >>> check_prop_E_2(budget=60).status
     'holds'
     """
-    rng, draw, trials = np.random.default_rng(seed), sampler(games, draw_path_game), 0
+    rng, draw = np.random.default_rng(seed), sampler(games, draw_path_game)
+    runs = Spending(min(budget, 1500))
     cases: list[Case] = []
-    while trials < min(budget, 1500):
+    while runs.room():
+        made = 0
         if mechanism is None:
             graph, rule = _some_graph(rng, draw, len(cases) % 4)
         else:
@@ -96,10 +99,10 @@ def check_prop_E_2(
             graph, rule = random_graph(rng, game, i, 14, mechanism), ""
             case, count = _loop_case(rng, game, i, mechanism)
             cases.append(case)
-            trials += count
+            made += count
         cases.append(_rochet_case(graph, payments, mechanism is not None, rule == "sw_max"))
-        trials += len(graph.sizes)
-    return worst_case("prop-E.2", cases, trials)
+        runs.spend(made + len(graph.sizes))
+    return worst_case("prop-E.2", cases, runs.spent)
 
 
 def _loop_case(

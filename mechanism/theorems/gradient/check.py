@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
 from mechanism.attack.games import pick
+from mechanism.attack.spending import Spending
 from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
@@ -33,7 +34,10 @@ from mechanism.theorems.misreport.gains import (
     models,
     oracle_gain,
 )
-from mechanism.theorems.misreport.games import SMOOTH, Family
+from mechanism.theorems.misreport.games import BATCH, SMOOTH, Family
+
+# runs: bisecting an edge, the rule, the deviations
+LARGEST_PIECE = BATCH * (16 + 1 + len(STEPS))
 
 
 def judge(
@@ -106,19 +110,21 @@ def check_case(
         Margin: least gain, at the best epsilon of a decreasing grid, over random games and the
         games of an adversary. Tolerance: rounding error of that gain.
     """
-    rng, found, trials, turn = np.random.default_rng(seed), list[Case](), 0, 0
-    while trials < budget // 4 * 3:
+    rng, found, turn = np.random.default_rng(seed), list[Case](), 0
+    runs = Spending(budget // 4 * 3)
+    while runs.room(LARGEST_PIECE if runs.spent >= budget // 3 else 0):
+        made = 0
         case, norm = cases[turn % len(cases)]
         turn, game = turn + 1, draw(rng, families, norm)
         rank = rng.random((len(game.sizes), game.outcomes))
-        if trials >= budget // 3:  # the edges of the conditions
+        if runs.spent >= budget // 3:  # the edges of the conditions
             game, rank, spent = (
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)
             )  # fmt: skip
-            trials += spent
+            made += spent
         policy = models(training_rule, game)
-        trials += len(policy)
+        made += len(policy)
         deviation = case(game, 0, rule(game, policy), rank)
         keep = deviation.applies & (deviation.room > 0)
         if interior:  # visibly positive: 150 digits must tell it from 0
@@ -127,7 +133,9 @@ def check_case(
             game, deviation = _subset(game, deviation, keep)
             pairs = _clear(game, deviation, training_rule)
             found += judge(*pairs, training_rule, any(one.ratio < -1 for one in found))
-            trials += len(STEPS) * int(keep.sum())
+            made += len(STEPS) * int(keep.sum())
+        runs.spend(made)
+    trials = runs.spent
     for turn, (case, norm) in enumerate(cases * (2 // len(cases) or 1)):
         family, share = (
             families[int(rng.integers(len(families)))],

@@ -46,7 +46,7 @@ def check_part_1(
     value is 0 for every rule that returns distributions. Tolerance: rounding of two mean values.
     """
     rng, pairs, trials = np.random.default_rng(seed), [], 0
-    while trials < budget // 2:
+    while not trials or trials + 2 * BATCH <= budget // 2:
         game = draw_batch(rng, families, constant=True)
         own = rng.random((BATCH, game.outcomes)) ** rng.choice([0.1, 1.0, 100.0]) + 1e-300
         size = game.sizes[:, 0] * 10.0 ** rng.uniform(-2, 2, BATCH)
@@ -88,7 +88,7 @@ def check_part_2(
     """
     rng, found, trials = np.random.default_rng(seed), [], 0
     exact = training_rule is sw_max
-    while trials < budget // 2:
+    while not trials or trials + 2 * BATCH <= budget // 2:
         game = draw_batch(rng, families)
         report = _admissible(game, 10.0 ** rng.uniform(-3, -0.001, BATCH), interior, exact)
         trials += 2 * BATCH

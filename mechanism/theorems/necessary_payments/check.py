@@ -8,6 +8,7 @@ from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
 from mechanism.attack.games import Games
 from mechanism.attack.replay import slow_optimum, slow_payment
 from mechanism.attack.reports import constant_report, draw_types
+from mechanism.attack.spending import Spending
 from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables, run_types
 from mechanism.core.divergences import (
     KL,
@@ -74,7 +75,7 @@ def check_thm_4_11_lower(
         trials += len(table.sizes)
         if mechanism is None:
             cases.append(_lowest_rule_case(table, constant_report))
-            if trials < budget and isinstance(table.game, RLHFGame):
+            if trials + 9 <= budget and isinstance(table.game, RLHFGame):
                 cases.append(_path_case(table.game, table.group))
                 trials += 9
         else:
@@ -172,22 +173,23 @@ def _at_witness(
     if games != "rlhf":
         fix = 'pass games="rlhf"'
         raise InvalidInputError("games", repr(games), "the witness is a continuous game", fix)
-    rng, cases, trials = np.random.default_rng(seed), list[Case](), 0
+    rng, cases = np.random.default_rng(seed), list[Case]()
     both = claim == "cor-4.13"
-    while trials < budget:
+    runs = Spending(budget)
+    while runs.room((2 if both else 1) if mechanism is None else 0):
         epsilon = float(10 ** rng.uniform(-6, -0.05))
         family = CONTINUOUS[int(rng.integers(len(CONTINUOUS)))]
         count = int(rng.integers(groups[0], groups[1], endpoint=True))
         game = inputs(epsilon, family(float(10 ** rng.uniform(-3, 3))), count)
         if mechanism is None:
             cases += _extreme_rules(game, epsilon, both)
-            trials += 2 if both else 1
+            runs.spend(2 if both else 1)
         else:
             rewards, sizes = draw_types(rng, game, 0)
             table = run_types(mechanism, game, 0, rewards, sizes)
             cases.append(_own_reports_case(mechanism, table, epsilon, both))
-            trials += len(sizes)
-    return worst_case(claim, cases, trials, by="slack")
+            runs.spend(len(sizes))
+    return worst_case(claim, cases, runs.spent, by="slack")
 
 
 def _extreme_rules(game: RLHFGame, epsilon: float, both: bool) -> list[Case]:

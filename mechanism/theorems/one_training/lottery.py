@@ -23,7 +23,8 @@ from mechanism.attack.claim_result import scale
 from mechanism.attack.games import Game
 from mechanism.attack.reports import own_row
 from mechanism.core.errors import Floats, as_floats, require
-from mechanism.core.rlhf_game import CandidateGame, Model
+from mechanism.core.groups import Model
+from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.affine_maximizer import QUADRATURE, size_breakpoints
 from mechanism.theorems.one_training.quadrature import graded_edges, integrate

@@ -75,7 +75,7 @@ def check_lemma_C_2(
     """
     rng, draw, trials = np.random.default_rng(seed), sampler(games, draw_path_game), 0
     cases: list[Case] = []
-    while trials < min(budget, 600):
+    while trials + 8 <= min(budget, 600) or not cases:
         game = draw(rng)
         i, k = int(rng.integers(game.groups)), int(rng.integers(3, 9))
         types = [random_type(rng, game, i) for _ in range(k)]

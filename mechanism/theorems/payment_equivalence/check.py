@@ -19,6 +19,7 @@ from mechanism.attack.games import Game, Games, draw_path_game, sampler
 from mechanism.attack.paths import Path, path_payment, ranked_draws
 from mechanism.attack.replay import slow_payment
 from mechanism.attack.reports import Type, constant_report, is_summation, own_row, random_type
+from mechanism.attack.spending import Spending
 from mechanism.attack.type_tables import ERROR
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
@@ -158,18 +159,19 @@ def _check_paths(
     seed: int,
     reweigh: bool = False,
 ) -> ClaimResult:
-    rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
+    rng, runs, cases = np.random.default_rng(seed), Spending(budget), list[Case]()
     chosen = ranked_draws(games, rng, max(4, budget // 20))
     turn = 0
-    while trials < budget:
+    while runs.room():
         game, i = chosen[turn % len(chosen)]
         rule = mechanism
         if reweigh and mechanism is None:
             rule = weighted(rng.uniform(0.3, 3.0, game.groups))
         case, count = _path_case(game, i, make(rng, game, i), rule)
         cases.append(case)
-        trials, turn = trials + count, turn + 1
-    return worst_case(claim, cases, trials)
+        runs.spend(count)
+        turn += 1
+    return worst_case(claim, cases, runs.spent)
 
 
 def _path_case(game: Game, i: int, path: Path, rule: Mechanism | None) -> tuple[Case, int]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
 from mechanism.attack.replay import slow_optimum
+from mechanism.attack.spending import Spending
 from mechanism.core.divergences import (
     KL,
     Alpha,
@@ -130,9 +131,9 @@ def _check(
     budget: int,
     seed: int,
 ) -> ClaimResult:
-    rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
+    rng, runs, cases = np.random.default_rng(seed), Spending(budget), list[Case]()
     turn = 0
-    while trials < budget:
+    while runs.room(40):
         how: Normalization = "summation" if turn % 2 else "maximum"
         if turn % 4 < 2:
             outcomes = min(1000, 2 + int(3 * rng.pareto(1.2)))
@@ -143,10 +144,13 @@ def _check(
         else:
             moves = climb(rng, family, 12, 12, lambda m: _ratios(m, mechanism, bound, strength))
         for move in moves:
+            pairs = 2 * len(move.before.sizes)
+            if not runs.room(pairs):
+                break
             cases.append(_case(move, mechanism, bound, strength))
-            trials += 2 * len(move.before.sizes)
+            runs.spend(pairs)
         turn += 1
-    return worst_case(claim, cases, trials)
+    return worst_case(claim, cases, runs.spent)
 
 
 def _batched(game: RLHFGame) -> RLHFGame:

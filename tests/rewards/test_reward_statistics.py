@@ -6,7 +6,7 @@ import pytest
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.rewards import report, statistics
-from tests.made_up_rewards import made_up
+from tests.rewards.made_up_rewards import made_up
 
 
 @pytest.mark.parametrize("truth", [-0.5, 0.0, 0.7])

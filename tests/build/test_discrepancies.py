@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 PAGE = (BOOK / "discrepancies.md").read_text()
 CHAPTERS = [path for path in BOOK.glob("*/*.md") if "says" in path.read_text()]
 

@@ -37,7 +37,7 @@ def test_chapter_has_module_and_test_of_the_same_stem(chapter):
     rooms = [ROOT / "mechanism" / room for room in ROOMS]
     modules = [room / chapter.stem for room in rooms]
     assert any(path.with_suffix(".py").exists() or path.is_dir() for path in modules)
-    assert (ROOT / "tests" / f"test_{chapter.stem}.py").exists()
+    assert len(list((ROOT / "tests").rglob(f"test_{chapter.stem}.py"))) == 1
 
 
 @pytest.mark.parametrize("chapter", find_chapters(), ids=lambda chapter: chapter.stem)
@@ -95,7 +95,7 @@ def test_what_a_guide_names_is_there(guide):
 
 
 def test_what_is_not_there_is_noticed():
-    text = "`tests/test_sw_max.py` `mechanism/gone.py` `mechanism.core.gone` `mechanism.llm`"
+    text = "`tests/conftest.py` `mechanism/gone.py` `mechanism.core.gone` `mechanism.llm`"
     assert absent(text) == ["mechanism/gone.py", "mechanism.core.gone"]
 
 
@@ -110,7 +110,7 @@ def test_no_module_is_longer_than_300_lines(path):
 
 
 def test_no_folder_has_more_than_15_modules():
-    folders = {path.parent for path in SOURCES if "tests" not in path.parts}
+    folders = {path.parent for path in SOURCES}
     sizes = {str(folder): len(list(folder.glob("[!_]*.py"))) for folder in folders}
     assert max(sizes.values()) <= 15, sizes
 
@@ -119,3 +119,28 @@ def test_every_recorded_command_can_be_run_again():
     texts = [path.read_text() for path in (ROOT / "results").rglob("*.json")]
     commands = {name for text in texts for name in re.findall(r"python -m ([\w.]+)", text)}
     assert commands and all(exists(name) for name in commands)
+
+
+def test_every_text_file_is_opened_with_its_encoding():
+    """Where Python's own default is ASCII, text of the project must be read all the same."""
+    calls = {"read_text": 1, "write_text": 2, "open": 3}
+    for path in [
+        *(ROOT / "mechanism").rglob("*.py"),
+        *(ROOT / "tools").glob("*.py"),
+        ROOT / "dodo.py",
+    ]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            owner = ast.unparse(getattr(node.func, "value", ast.Name("")))
+            given = {keyword.arg for keyword in node.keywords} | {
+                a.value for a in node.args if isinstance(a, ast.Constant)
+            }
+            binary = any(isinstance(g, str) and set(g) <= set("rwab") and "b" in g for g in given)
+            own = owner in ("folders", "tarfile", "os") or (path.name, name) == (
+                "folders.py",
+                "write_text",
+            )
+            if name in calls and not (binary or own):
+                assert given & {"encoding", "utf-8"}, f"{path.name}:{node.lineno}"

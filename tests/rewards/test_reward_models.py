@@ -11,7 +11,7 @@ from mechanism.core.errors import InvalidInputError, ShapeError
 from mechanism.llm.prompts import SPLITS, load_prompts
 from mechanism.llm.rewards import gaming, report, reward_models, scoring
 from mechanism.llm.rewards.heads import heads_record, load_head
-from tests.made_up_rewards import SOURCE, TEXTS, WordEmbedding, real
+from tests.rewards.made_up_rewards import SOURCE, TEXTS, WordEmbedding, real
 
 
 def score(name, texts, embed=None):

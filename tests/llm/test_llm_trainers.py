@@ -22,7 +22,7 @@ SIZES = (0.3, 0.7)
 NAMES = ("harmless", "humor", "faithful", "summary", "random")
 
 
-RECORDED = Path(__file__).parents[1] / "results" / "llm" / "trainers" / "outcomes.csv"
+RECORDED = Path(__file__).parents[2] / "results" / "llm" / "trainers" / "outcomes.csv"
 
 
 def random_policy(rng, requests, spread=1.0):

@@ -11,7 +11,7 @@ from mechanism.llm.config import (
 )
 from mechanism.llm.models import sample, soups
 from mechanism.llm.studies import merging
-from tests.short_run import SHORT
+from tests.llm.short_run import SHORT
 
 
 @pytest.fixture(scope="module")

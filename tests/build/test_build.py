@@ -8,6 +8,7 @@ import nbformat
 import pytest
 import yaml
 
+from tests.build.book_project import PICTURE, page
 from tools import site
 from tools.chapters import (
     ROOT,
@@ -25,35 +26,7 @@ from tools.dependencies import (
     imported_names,
     module_name,
 )
-from tools.execution import comparison, execute, failed, faults
-
-HEADER = """---
-jupytext: {text_representation: {extension: .md, format_name: myst}}
-kernelspec: {display_name: Python 3, language: python, name: python3}
----
-
-# A chapter
-"""
-
-
-def page(*cells: str) -> str:
-    return HEADER + "".join(f"\n```{{code-cell}} ipython3\n{cell}\n```\n" for cell in cells)
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A book of one chapter and one page of text, with the current folder at its root."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "book/part").mkdir(parents=True)
-    (tmp_path / "book/_static").mkdir()
-    (tmp_path / "book/_static/a.css").write_text("")
-    (tmp_path / "book/index.md").write_text("# Start\n")
-    (tmp_path / "book/part/one.md").write_text(page("1 + 1"))
-    toc = {"format": "jb-book", "root": "book/index", "chapters": [{"file": "book/part/one"}]}
-    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
-    config = {"title": "T", "execute": {"execute_notebooks": "cache", "timeout": 5}}
-    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
-    return tmp_path
+from tools.execution import comparison, environment, execute, failed, faults
 
 
 def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
@@ -125,6 +98,15 @@ def test_a_run_made_here_makes_its_chapter_run_again(project):
     assert made in dependencies(chapter, None)
 
 
+def test_a_run_made_elsewhere_makes_its_chapter_run_again(project, monkeypatch):
+    made = project / ".hidden" / "elsewhere" / "finished" / "tiny" / "provenance.json"
+    for path in (made, project / "mechanism/llm/runs/record.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    monkeypatch.setenv("MECHANISM_RUNS", str(project / ".hidden" / "elsewhere"))
+    assert made in dependencies(Chapter("book/part/one"), None)
+
+
 # how a chapter is executed
 
 
@@ -188,12 +170,6 @@ def test_faults(project, made, fault):
     assert fault in " ".join(faults(chapter))
 
 
-PICTURE = (
-    "import matplotlib.pyplot as plt\nimport random\n"
-    "plt.plot([0, {}, 1])\nplt.gca().set_axis_off()\nplt.show()"
-)
-
-
 @pytest.mark.parametrize(
     ("source", "agrees"),
     [
@@ -209,9 +185,8 @@ def test_second_run_notices_chance(project, source, agrees):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page(source))
     execute(chapter, [chapter.source])
-    ran = subprocess.run(
-        comparison([chapter.notebook.resolve()]), cwd=ROOT, capture_output=True, text=True
-    )
+    words = comparison([chapter.notebook.resolve()])
+    ran = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert (ran.returncode == 0) == agrees, ran.stdout
     assert agrees or "Cell outputs differ" in ran.stdout
 

@@ -14,7 +14,7 @@ from mechanism.tables import checks, reports
 from mechanism.tables.candidates import SIZES
 from mechanism.tables.curves import ALPHAS, curves
 from mechanism.tables.support import Support
-from tests.sample_tables import FEW, LAM, NAMES, samples, soups
+from tests.tables.sample_tables import FEW, LAM, NAMES, samples, soups
 
 matplotlib.use("Agg")
 

@@ -8,7 +8,7 @@ import pytest
 from mechanism.tables.candidates import Candidates
 from mechanism.tables.curves import curves
 from mechanism.tables.support import Support
-from tests.sample_tables import FEW, LAM, NAMES, samples, soups
+from tests.tables.sample_tables import FEW, LAM, NAMES, samples, soups
 
 
 @pytest.mark.parametrize("source", [soups(6), samples(6)], ids=["candidates", "samples"])

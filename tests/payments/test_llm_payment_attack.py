@@ -7,7 +7,7 @@ from mechanism import sw_max
 from mechanism.payments import attack as attacks
 from mechanism.payments import rules
 from mechanism.payments import study as studies
-from tests.payment_games import make_game
+from tests.payments.payment_games import make_game
 
 
 def test_which_rules_keep_what():

@@ -6,7 +6,7 @@ import pytest
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.rewards import gaming, report, reward_models, scoring
-from tests.made_up_rewards import SOURCE, TEXTS, WordEmbedding, made_up, real
+from tests.rewards.made_up_rewards import SOURCE, TEXTS, WordEmbedding, made_up, real
 
 
 def test_an_auc_that_is_certain_has_no_error_and_one_of_chance_that_of_the_rank_sum():

@@ -1,7 +1,6 @@
 """Stages are whole or absent, and a run that is killed ends with the same numbers."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,9 +10,10 @@ import pandas as pd
 import psutil
 import pytest
 
+from mechanism.folders import MARKER
 from mechanism.llm.runs import record
 from mechanism.llm.stages import Store, stage_key
-from tests.short_run import SHORT, start, undisturbed
+from tests.llm.short_run import SHORT, start, undisturbed
 
 
 def test_a_stage_is_whole_or_absent(tmp_path):
@@ -24,7 +24,7 @@ def test_a_stage_is_whole_or_absent(tmp_path):
         raise KeyboardInterrupt
 
     def works(folder):
-        calls.append(sorted(p.name for p in folder.iterdir()))
+        calls.append(sorted(p.name for p in folder.iterdir() if p.name != MARKER))
         (folder / "whole").write_text("y")
 
     with pytest.raises(KeyboardInterrupt):
@@ -59,18 +59,13 @@ def test_a_stage_key_follows_its_inputs(tmp_path):
     assert stage_key({"x": 1, "y": 2}, []) == stage_key({"y": 2, "x": 1}, [])
 
 
-def killed_and_resumed(folder, seconds):
-    """Kill the run after `seconds`, then let it end; return whether it was still running."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log").open("w") as log:
-        process = start(folder, log)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-    was_running = process.wait() == -signal.SIGKILL
-    undisturbed(folder)
-    return was_running
+def killed(folder, reached):
+    """Start the run and kill it as soon as `reached` says so, if it has not ended by then."""
+    process = start(folder)
+    while process.is_alive() and not reached():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
 
 
 def assert_same_numbers(one, two):
@@ -82,11 +77,15 @@ def assert_same_numbers(one, two):
         pd.testing.assert_frame_equal(left, right, check_exact=True)
 
 
-def test_a_killed_run_ends_with_the_same_numbers(short_run, tmp_path):
-    folder, seconds = short_run
-    moment = np.random.default_rng(20261124).uniform(0.4, 0.8)
-    killed_and_resumed(tmp_path, moment * seconds)
-    assert_same_numbers(folder, tmp_path)
+def test_a_run_killed_twice_ends_with_the_same_numbers(short_run, tmp_path):
+    """In training, with a checkpoint there, and again among the evaluations, which start afresh."""
+    clock = "train-*.part/seconds.json"  # written after a checkpoint
+    killed(tmp_path, lambda: any(tmp_path.glob(clock)))
+    assert any(tmp_path.glob(clock)), "no checkpoint was left behind"
+    killed(tmp_path, lambda: any(tmp_path.glob("evaluate-*.part")))
+    assert not list(tmp_path.glob("train-*.part")) and not (tmp_path / "record").exists()
+    undisturbed(tmp_path)
+    assert_same_numbers(short_run[0], tmp_path)
 
 
 @pytest.mark.slow
@@ -94,23 +93,8 @@ def test_a_killed_run_ends_with_the_same_numbers(short_run, tmp_path):
 def test_a_run_killed_anywhere_ends_with_the_same_numbers(short_run, tmp_path, number):
     folder, seconds = short_run
     moment = np.random.default_rng(number).uniform(0.05, 0.95)
-    killed_and_resumed(tmp_path, moment * seconds)
-    assert_same_numbers(folder, tmp_path)
-
-
-def test_killing_in_training_leaves_a_checkpoint_that_is_used(short_run, tmp_path):
-    """Stop when a checkpoint is there; the resumed training does not start at step 0."""
-    folder, _ = short_run
-    with (tmp_path / "log").open("w") as log:
-        process = start(tmp_path, log)
-        while process.poll() is None and not list(
-            tmp_path.glob("train-*.part/checkpoints/checkpoint-*/trainer_state.json")
-        ):
-            time.sleep(0.02)
-        process.kill()
-        process.wait()
-    left = list(tmp_path.glob("train-*.part/seconds.json"))
-    assert left, "no checkpoint was left behind"
+    end = time.monotonic() + moment * seconds
+    killed(tmp_path, lambda: time.monotonic() > end)
     undisturbed(tmp_path)
     assert_same_numbers(folder, tmp_path)
 
@@ -129,5 +113,5 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     process.kill()
     process.wait()
     assert len(workers) >= 2
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=1)
     assert not alive

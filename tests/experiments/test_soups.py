@@ -12,7 +12,7 @@ from mechanism.experiments import soups
 from mechanism.experiments.soups import METHODS, SIZES, best_report, soups_game
 from mechanism.oracles import brute_force_candidates
 
-RECORDED = Path(__file__).parents[1] / "results" / "published" / "soups.csv"
+RECORDED = Path(__file__).parents[2] / "results" / "published" / "soups.csv"
 GAMES = [(method, sizes) for method in METHODS for sizes in SIZES]
 
 

@@ -14,7 +14,7 @@ from mechanism.theorems.efficient_payments import (
     early_stopped_payments,
     others_welfare,
 )
-from tests.payment_games import LAM, SIZES, drawn, make_game
+from tests.payments.payment_games import LAM, SIZES, drawn, make_game
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from mechanism.experiments.published.reproduction import (
 )
 from mechanism.experiments.soups import soups_frame
 
-RESULTS = Path(__file__).parents[1] / "results" / "published"
+RESULTS = Path(__file__).parents[2] / "results" / "published"
 
 
 def satisfies(system: System, rows: np.ndarray, slack: float = 1e-7) -> bool:

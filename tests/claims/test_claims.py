@@ -11,7 +11,7 @@ from mechanism.claims import CLAIMS, check, run
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IDS = (
     "def-3.2 def-3.3 def-4.1 thm-4.2-1 thm-4.2-2 thm-4.3 lemma-B.1 thm-B.2-1 thm-B.2-2 thm-B.2-3 "
     "prop-4.4 prop-4.6 prop-4.8-kl prop-4.8-chi2 thm-4.9 cor-4.10 lemma-C.1 lemma-C.2 "
