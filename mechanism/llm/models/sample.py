@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mechanism.core.errors import Floats
 from mechanism.llm.config import Settings
+from mechanism.llm.models import policies
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def draw(
 
     torch.manual_seed(seed)
     wanted = [index for index in range(len(prompts)) for _ in range(samples)]
-    lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in prompts]
+    lengths = [len(policies.prompt_ids(tokenizer, text)) for text in prompts]
     order = sorted(range(len(wanted)), key=lambda row: lengths[wanted[row]])
     drawn: dict[int, tuple[int, ...]] = {}
     for rows in _batches(order, settings.sample_batch, "drawing"):
@@ -68,7 +69,7 @@ def log_probs(
     """
     import torch
 
-    heads = [tokenizer(text, add_special_tokens=False).input_ids for text in prompts]
+    heads = [policies.prompt_ids(tokenizer, text) for text in prompts]
     lengths = [len(heads[c.prompt]) + len(c.tokens) for c in completions]
     order = sorted(range(len(completions)), key=lengths.__getitem__)
     result = np.zeros(len(completions))
@@ -96,7 +97,8 @@ def _batches(order: Sequence[int], size: int, verb: str) -> Iterator[list[int]]:
 
 
 def _padded(tokenizer: Any, texts: Sequence[str], device: Any) -> dict[str, Any]:
-    tokens = tokenizer(list(texts), return_tensors="pt", padding=True, add_special_tokens=False)
+    ids = {"input_ids": [policies.prompt_ids(tokenizer, text) for text in texts]}
+    tokens = tokenizer.pad(ids, return_tensors="pt")
     return {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
 
 

@@ -46,7 +46,7 @@ class Run:
 
 def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> Run:
     """Make what is missing of a run below `root`, and return all of it."""
-    store = Store(root, say)
+    store, settings = Store(root, say), policies.settled(settings)
     initial = initial_model(settings, store)
     if not settings.train:
         support = sample_table(settings, store, initial, "support")

@@ -161,7 +161,7 @@ def read_pool(
     """Run the model once over drawn completions and keep what training needs."""
     import torch
 
-    heads = [tokenizer(text, add_special_tokens=False).input_ids for text in asked]
+    heads = [policies.prompt_ids(tokenizer, text) for text in asked]
     pairs = [(heads[c.prompt], c.tokens) for c in drawn]
     longest = max(len(tail) for _, tail in pairs)
     ids, attention, mask = sample.joined(pairs, longest, tokenizer.pad_token_id)

@@ -27,24 +27,29 @@ SETTINGS = (
 Log = list[dict[str, float]]
 
 
-def adapted(initial: Path, settings: Settings) -> tuple[Any, Any]:
-    """Return `(model, tokenizer)`: the initial model with a new adapter on its upper layers.
+def upper_layers(model: Any, settings: Settings) -> range:
+    """Return the layers that get an adapter.
 
     Raises
     ------
     InvalidInputError
-        Where no layer is left to adapt.
+        Where none is left.
     """
+    layers = model.config.num_hidden_layers
+    if settings.frozen_layers >= layers:
+        rule = f"must leave one of the model's {layers} layers"
+        raise InvalidInputError("frozen_layers", settings.frozen_layers, rule, "freeze fewer")
+    return range(settings.frozen_layers, layers)
+
+
+def adapted(initial: Path, settings: Settings) -> tuple[Any, Any]:
+    """Return `(model, tokenizer)`: the initial model with a new adapter on its upper layers."""
     from peft import get_peft_model
     from transformers import set_seed
 
     base, tokenizer = policies.load(initial, settings)
-    layers = base.config.num_hidden_layers
-    if settings.frozen_layers >= layers:
-        rule = f"must leave one of the model's {layers} layers"
-        raise InvalidInputError("frozen_layers", settings.frozen_layers, rule, "freeze fewer")
+    chosen = upper_layers(base, settings)
     set_seed(settings.seed)
-    chosen = range(settings.frozen_layers, layers)
     return get_peft_model(base, lora.configuration(settings, base, layers=chosen)), tokenizer
 
 
@@ -52,7 +57,11 @@ def write_pool(
     settings: Settings, initial: Path, prompts: Sequence[Prompt], rewards: Sequence[Any], out: Path
 ) -> None:
     """Draw the pool of the initial model and write it to `out/pool.pt`."""
+    if len(prompts) < 2:
+        fix = "values of one prompt are fitted on others: ask for 2 or more"
+        raise InvalidInputError("train_prompts", len(prompts), "must be at least 2", fix)
     model, tokenizer = policies.load(initial, settings)
+    upper_layers(model, settings)
     drawn = draw_pool(
         model, tokenizer, prompts, rewards, settings.pool_samples, settings, settings.seed
     )
