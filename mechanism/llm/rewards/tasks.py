@@ -56,7 +56,7 @@ def check_counts(settings: Settings) -> None:
 def _length(settings: Settings, prompt: Prompt, tokenizer: Any) -> int:
     """Tokens of the prompt as the model reads it."""
     text = policies.format_prompt(tokenizer, prompt.text, settings.system)
-    return len(tokenizer(text, add_special_tokens=False).input_ids)
+    return len(policies.prompt_ids(tokenizer, text))
 
 
 def _all_prompts(settings: Settings) -> Sequence[Prompt]:

@@ -24,10 +24,10 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.hub import sources as hub
 
-BYTES = {"float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
 # Saved for the backward pass, bytes per token and layer, as multiples of (hidden, intermediate);
 # 28 more per unit of LoRA rank. Counted with saved-tensor hooks on the pinned versions, dropout on.
-SAVED = {"bfloat16": (64, 14), "float32": (72, 20)}
+SAVED = {"bfloat16": (64, 14), "float32": (72, 20), "auto": (72, 20)}
 ADAPTER_BYTES = 4  # PEFT keeps adapters in float32 beside bfloat16 weights
 
 

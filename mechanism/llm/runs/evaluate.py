@@ -33,12 +33,26 @@ def evaluate(
     if adapters:
         model = soups.attach(model, adapters)
         soups.use_soup(model, weights)
+    return sample_model(settings, model, tokenizer, prompts, rewards, samples, candidate)
+
+
+def sample_model(
+    settings: Settings,
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    rewards: Sequence[Any],
+    samples: int,
+    candidate: str,
+) -> pd.DataFrame:
+    """Return the sample table of a loaded model; with an adapter off it is the initial one."""
+    adapted = hasattr(model, "disable_adapter")
     asked = [policies.format_prompt(tokenizer, p.text, settings.system) for p in prompts]
     drawn = sample.draw(model, tokenizer, asked, samples, settings, settings.seed)
     own = sample.log_probs(model, tokenizer, asked, drawn, settings)
-    off = model.disable_adapter() if adapters else nullcontext()
+    off = model.disable_adapter() if adapted else nullcontext()
     with off:
-        first = sample.log_probs(model, tokenizer, asked, drawn, settings) if adapters else own
+        first = sample.log_probs(model, tokenizer, asked, drawn, settings) if adapted else own
     table = pd.DataFrame(
         {
             "candidate": candidate,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mechanism.llm.config import Settings
@@ -45,7 +46,7 @@ class Run:
 
 def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> Run:
     """Make what is missing of a run below `root`, and return all of it."""
-    store = Store(root, say)
+    store, settings = Store(root, say), policies.settled(settings)
     initial = initial_model(settings, store)
     if not settings.train:
         support = sample_table(settings, store, initial, "support")
@@ -99,6 +100,8 @@ def initial_model(settings: Settings, store: Store) -> Stage:
 
 def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> Stage:
     """The adapter that was trained for one reward."""
+    if settings.trainer == "regression":
+        return _regressed(settings, store, initial, reward)
     from mechanism.llm.training import train
 
     def build(folder: Path) -> None:
@@ -113,6 +116,39 @@ def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> St
     made_from = train.made_from(settings) | settings.only(*PROMPTS, "train_prompts")
     made_from |= {"reward": reward, **tasks.definitions(settings)}
     return store.run(f"train-{reward}", made_from, [initial], build, resumable=True)
+
+
+def pool(settings: Settings, store: Store, initial: Stage) -> Stage:
+    """Completions of the initial model to training prompts, for every model of the game."""
+    from mechanism.llm.training import rounds
+
+    def build(folder: Path) -> None:
+        tokenizer = policies.load_tokenizer(initial.path)
+        chosen = tasks.prompts(settings, "train", settings.train_prompts, tokenizer)
+        scored = tasks.rewards(settings, [*settings.rewards, RANDOM])
+        rounds.write_pool(settings, initial.path, chosen, scored, folder)
+
+    names = (*SAMPLING, "train_prompts", "pool_samples", "frozen_layers")
+    return store.run("pool", settings.only(*names) | tasks.definitions(settings), [initial], build)
+
+
+def _regressed(settings: Settings, store: Store, initial: Stage, reward: str) -> Stage:
+    """The adapter that was fitted to the pool, and to completions of its own, for one reward."""
+    from mechanism.llm.training import rounds
+
+    drawn = pool(settings, store, initial)
+    names = [*settings.rewards, RANDOM]
+
+    def build(folder: Path) -> None:
+        tokenizer = policies.load_tokenizer(initial.path)
+        chosen = tasks.prompts(settings, "train", settings.train_prompts, tokenizer)
+        weights = np.array([float(name == reward) for name in names])
+        scored = tasks.rewards(settings, names)
+        rounds.train(settings, initial.path, drawn.path, chosen, scored, weights, folder)
+
+    made_from = settings.only(*rounds.SETTINGS, *PROMPTS, "train_prompts")
+    made_from |= {"reward": reward, **tasks.definitions(settings)}
+    return store.run(f"train-{reward}", made_from, [initial, drawn], build, resumable=True)
 
 
 def sample_table(
