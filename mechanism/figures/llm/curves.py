@@ -68,8 +68,8 @@ def front(candidates: Candidates) -> Figure:
     Parameters
     ----------
     candidates : Candidates
-        Soups ("soup 0.30": weight on the first reward), "initial", and the control; the fill of a
-        soup is darker the more weight group 1's model has, and the two trained models are ringed
+        Soups ("soup 0.30": weight on the first reward), "initial", the control, and models that
+        were trained for a weighted sum ("SW-Max 5, 5"); the fill of a soup is darker the more weight group 1's model has, and the two trained models are ringed
         in their groups' colours.
     """
     first, second = candidates.reward_names
@@ -77,8 +77,9 @@ def front(candidates: Candidates) -> Figure:
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     soups = frame[frame.index.str.startswith(SOUP)]
     _draw_soups(axes, soups, first, second)
-    for name, marker, label in ((INITIAL, "*", "initial model"),
-                                (RANDOM, "X", f"trained for the {RANDOM} reward")):  # fmt: skip
+    others = {INITIAL: ("*", "initial model"), RANDOM: ("X", f"trained for the {RANDOM} reward")}
+    others |= {n: (m, n) for n, m in zip(frame.index[frame.index.str.startswith("SW-Max")], "DPv")}
+    for name, (marker, label) in others.items():
         if name in frame.index:
             row = frame.loc[name]
             x, y = row[first], row[second]
