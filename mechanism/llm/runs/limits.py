@@ -21,9 +21,7 @@ def gains_from_few_prompts(run: Recorded, sizes: Sequence[float], seed: int) -> 
         (the group knows the noise it is judged by), `honest gain` (judged on other prompts).
     """
     found, weights = outcomes.soups_of(run), outcomes.size_weights(sizes)
-    got = incentives.resampled_gains(
-        found.rewards, found.kl, weights, run.settings.lam, seed=seed
-    )
+    got = incentives.resampled_gains(found.rewards, found.kl, weights, run.settings.lam, seed=seed)
     lines = []
     for i, name in enumerate(run.settings.rewards):
         spread = float(weights[i] * np.ptp(found.values[i]))
