@@ -36,7 +36,7 @@ else
 	@$(DOIT) book
 endif
 
-llm: setup ## run the last chapter: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
+llm: setup ## run the page llm_limits: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
 	$(RUN) $(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
 
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)

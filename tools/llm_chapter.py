@@ -1,4 +1,4 @@
-"""Run the last chapter at a scale, and keep the executed notebook.
+"""Run the last page on language models at a scale, and keep the executed notebook.
 
 `python -m tools.llm_chapter preset=tiny steps=60`: every NAME=VALUE is checked as a setting before
 papermill sees it, since papermill accepts names that nobody reads.
@@ -20,7 +20,7 @@ from mechanism.llm.stages import taken
 from tools.chapters import ROOT
 from tools.execution import environment
 
-CHAPTER = ROOT / "book" / "experiments" / "llm.md"
+CHAPTER = ROOT / "book" / "experiments" / "llm_limits.md"
 KEPT = folders.runs_folder() / "notebooks"
 
 

@@ -1,10 +1,11 @@
 r"""From a sample table to a candidate game: every model's rewards and KL, each with its error.
 
 A candidate's :math:`v_i` is the mean over prompts of its mean reward, min-max normalised over the
-candidates; its divergence is :math:`\lambda` times the mean over prompts of the mean of
-:math:`\log\pi(x) - \log\pi_0(x)` over its own samples. That estimate of the KL is unbiased and may
-be slightly below 0 for a model close to the initial one. It enters the game as it is: cut off at 0
-it would be biased, and no report changes it, so that DSIC, IR and payments >= 0 hold with it.
+candidates as in the paper, or in units that were fixed before any report; its divergence is
+:math:`\lambda` times the mean over prompts of the mean of :math:`\log\pi(x) - \log\pi_0(x)` over
+its own samples. That estimate of the KL is unbiased and may be slightly below 0 for a model close
+to the initial one. It enters the game as it is: cut off at 0 it would be biased, and no report
+changes it, so that DSIC, IR and payments >= 0 hold with it.
 `kl_k3` is a second, never negative estimate to compare with.
 Source: Section 5, arXiv:2405.16276v4 (candidates, normalisation, sizes).
 """
@@ -58,6 +59,9 @@ class Candidates:
     kl, kl_k3 : ndarray, shape (k, P)
         KL to the initial model in nats on each prompt: mean log ratio, and its cross-check,
         the mean of r - 1 - log r with r = pi_0 / pi (of less variance near r = 1, never below 0).
+    units : pair of ndarrays (n,), optional
+        Raw rewards that count as 0 and as 1, fixed before the reports; None: the least and the
+        greatest mean of the candidates, which move with the candidates.
     """
 
     names: tuple[str, ...]
@@ -65,6 +69,7 @@ class Candidates:
     rewards: Floats
     kl: Floats
     kl_k3: Floats
+    units: tuple[Floats, Floats] | None = None
 
     @property
     def prompts(self) -> int:
@@ -73,14 +78,33 @@ class Candidates:
 
     @property
     def values(self) -> Floats:
-        """Mean rewards (n, k), min-max normalised to [0, 1] over the candidates."""
-        return normalize(self.rewards.mean(axis=-1), "min-max")
+        """Mean rewards (n, k), in `units` or min-max normalised over the candidates."""
+        means = self.rewards.mean(axis=-1)
+        return self.normalized(means) if self.units else normalize(means, "min-max")
+
+    def normalized(self, means: Floats) -> Floats:
+        """Mean rewards (..., n, k) as the mechanism counts them; 0 where all are alike."""
+        low, high = self.units or (means.min(axis=-1), means.max(axis=-1))
+        shifted, span = means - low[..., None], (high - low)[..., None]
+        return np.divide(shifted, span, out=np.zeros_like(shifted), where=span > 0)
 
     @property
     def scale(self) -> tuple[Floats, Floats]:
         """Raw rewards (n,) that `values` maps to 0 and to 1."""
         means = self.rewards.mean(axis=-1)
-        return means.min(axis=-1), means.max(axis=-1)
+        return self.units or (means.min(axis=-1), means.max(axis=-1))
+
+    def in_units(self, low: Sequence[float], high: Sequence[float]) -> "Candidates":
+        """Return the same candidates, normalised by constants (n,) that no report can move.
+
+        Raises
+        ------
+        InvalidInputError
+            Where `high` does not exceed `low`.
+        """
+        ends = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+        require(ends[1] > ends[0], "high", ends[1], "must exceed low", "swap them")
+        return replace(self, units=ends)
 
     def only(self, names: Sequence[str]) -> "Candidates":
         """Return the named candidates alone; the normalisation is then over these."""

@@ -134,11 +134,9 @@ def play(source: Source, own: Stakes, reported: Floats, lam: float) -> Played:
 def replicated(
     source: Candidates, sizes: Sequence[float], lam: float, group: int, weights: Floats
 ) -> Stakes:
-    """Stakes (R, k) with means, normalisation and KL recomputed from shares of prompts (R, P)."""
+    """Stakes (R, k): means, min-max normalisation and KL anew, from shares of prompts (R, P)."""
     means = np.moveaxis(source.rewards @ weights.T, -1, 0)  # (R, n, k)
-    shifted = means - means.min(axis=-1, keepdims=True)
-    span = shifted.max(axis=-1, keepdims=True)
     # all candidates alike on the drawn prompts: the group is indifferent in this replicate
-    values = np.divide(shifted, span, out=np.zeros_like(shifted), where=span > 0)
+    values = source.normalized(means)
     own = stakes(values, SIZE_SCALE * np.asarray(sizes, dtype=float), group)
     return replace(own, rest=own.rest - lam * (weights @ source.kl.T))

@@ -68,17 +68,19 @@ def front(candidates: Candidates) -> Figure:
     Parameters
     ----------
     candidates : Candidates
-        Soups ("soup 0.30": weight on the first reward), "initial", and the control; the fill of a
-        soup is darker the more weight group 1's model has, and the two trained models are ringed
-        in their groups' colours.
+        Soups ("soup 0.30": weight on the first reward), "initial", the control, and models that
+        were trained for a weighted sum ("SW-Max 5, 5"); the fill of a soup is darker the more
+        weight group 1's model has, and the two trained models are ringed in their groups' colours.
     """
     first, second = candidates.reward_names
     frame = candidates.frame().set_index("candidate")
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
     soups = frame[frame.index.str.startswith(SOUP)]
     _draw_soups(axes, soups, first, second)
-    for name, marker, label in ((INITIAL, "*", "initial model"),
-                                (RANDOM, "X", f"trained for the {RANDOM} reward")):  # fmt: skip
+    others = {INITIAL: ("*", "initial model"), RANDOM: ("X", f"trained for the {RANDOM} reward")}
+    sums = frame.index[frame.index.str.startswith("SW-Max")]
+    others |= {name: (marker, name) for name, marker in zip(sums, "DPv", strict=False)}
+    for name, (marker, label) in others.items():
         if name in frame.index:
             row = frame.loc[name]
             x, y = row[first], row[second]

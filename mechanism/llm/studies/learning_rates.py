@@ -1,16 +1,18 @@
 r"""Does a slower training pay for its divergence? ``python -m mechanism...llm.learning_rates``.
 
-A step's gradient is a mean over few completions. Its noise moves the model about, and the
-divergence that builds up this way grows with the square of the learning rate, while what a step
-wins in reward grows with the rate itself. So one reward of the small scale is trained at several
-rates, nothing else changed, and reward, KL and J = E r - lam KL are measured on held-out prompts.
-Each training is a stage: an interrupted study goes on from its last checkpoint.
+A step's gradient is a mean over few completions. Its noise moves the model about and costs
+divergence. If noise alone moved it, by steps that do not remember each other, that divergence would
+grow with the square of the learning rate; `exponent` says how it grew. One reward of the small
+scale is trained at several rates, nothing else changed, and reward, KL and J = E r - lam KL are
+measured on held-out prompts. Each training is a stage: an interrupted study goes on from its last
+checkpoint.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mechanism.llm.config import Settings, preset
@@ -76,6 +78,21 @@ def record(
 def recorded(path: Path = RESULTS) -> pd.DataFrame:
     """Return the recorded lines: learning rate, then the fields of `verdicts.Balance`."""
     return pd.read_csv(path / "outcomes.csv")
+
+
+def exponent(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the power of the learning rate with which KL grew, and its standard error.
+
+    The slope of log KL on log rate by least squares; errors of the KL are over prompts, taken as
+    independent between rates.
+
+    >>> exponent(pd.DataFrame({"rate": [1.0, 2.0], "kl": [3.0, 12.0], "kl_se": [0.0, 0.0]}))
+    (2.0, 0.0)
+    """
+    x, y = np.log(table["rate"].to_numpy()), np.log(table["kl"].to_numpy())
+    pull = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    error = np.sqrt(((pull * (table["kl_se"] / table["kl"]).to_numpy()) ** 2).sum())
+    return float(pull @ y), float(error)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""Regression beside RLOO as recorded: what each won, what it drew, how long it took."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from mechanism.llm.config import REWARDS
+from mechanism.llm.runs import outcomes
+from mechanism.llm.runs.record import Recorded
+from mechanism.tables import candidates, verdicts
+
+
+def balances(run: Recorded) -> pd.DataFrame:
+    """Return what each training of a run won in its own reward, paid in KL, and net.
+
+    Returns
+    -------
+    DataFrame
+        `game`, `seed`, `trained for`, the fields of `verdicts.Balance`, and `paid back`, which is
+        won / (lam KL): below 1 the model is worse than the initial one by its own objective.
+    """
+    lam, lines = run.settings.lam, []
+    ends = candidates.trained_models(run.settings.rewards)
+    found = candidates.from_table(outcomes.tables(run), list(ends))
+    for name, end in ends.items():
+        if end in found.names:
+            got = verdicts.balance(found, end, name, lam)
+            line = {"game": run.settings.game, "seed": run.settings.seed, "trained for": name}
+            lines.append(line | vars(got) | {"paid back": got.won / (lam * got.kl)})
+    return pd.DataFrame(lines)
+
+
+def texts_drawn(run: Recorded) -> tuple[int, int]:
+    """Return the completions that training drew once for all models, and for each model."""
+    s = run.settings
+    if s.trainer == "regression":
+        return s.train_prompts * s.pool_samples, s.rounds * s.train_prompts * s.round_samples
+    return 0, s.steps * s.batch
+
+
+def costs(run: Recorded) -> dict[str, Any]:
+    """Return what the trainings of a run cost: completions and time, and on what."""
+    shared, each = texts_drawn(run)
+    stages = pd.Series(run.provenance["stages"], dtype=float)
+    train = stages.filter(like="train-")
+    return {
+        "game": run.settings.game,
+        "seed": run.settings.seed,
+        "trainer": run.settings.trainer,
+        "texts for all models": shared,
+        "texts for each model": each,
+        "minutes for one model": train.median() / 60 if len(train) else None,
+        "minutes in all": run.provenance["seconds"] / 60,
+        "hardware": run.provenance["hardware"],
+    }
+
+
+def trainings(games: Sequence[str] = tuple(REWARDS)) -> tuple[Recorded, ...]:
+    """Return the recorded trainings: by regression, all seeds, then by RLOO, game by game."""
+    runs: list[Recorded] = []
+    for game in games:
+        runs += [*outcomes.seeds_of(game), outcomes.rloo_run(game)]
+    return tuple(runs)
+
+
+def beside(runs: Sequence[Recorded]) -> pd.DataFrame:
+    """Return the balances of several runs, with the trainer of each."""
+    return pd.concat(
+        [balances(run).assign(trainer=run.settings.trainer) for run in runs], ignore_index=True
+    )
+
+
+def divergence_by_step(run: Recorded, parts: int = 3) -> pd.DataFrame:
+    """Return the mean KL per token of the trainer's own log, a column a part of the training.
+
+    Raises
+    ------
+    ValueError
+        Where the trainer keeps no such log.
+    """
+    log = run.training
+    if log is None or "kl" not in log:
+        raise ValueError(f"{run.folder}: this trainer logs no divergence")
+    part = pd.cut(log["step"], parts, labels=[f"part {k + 1} of {parts}" for k in range(parts)])
+    table = log.groupby(["trained_for", part], observed=True)["kl"].mean().unstack()
+    return table.rename_axis(index="trained for", columns=None)

@@ -1,0 +1,86 @@
+"""What the page on training says of its records: balances, costs, rates, controls."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mechanism.llm.runs import comparison, outcomes
+from mechanism.llm.studies import learning_rates
+from mechanism.tables.candidates import from_table
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return comparison.trainings()
+
+
+def test_both_trainers_stand_beside_each_other(runs):
+    table = comparison.beside(runs)
+    assert set(table.trainer) == {"regression", "rloo"}
+    pairs = table.groupby(["game", "trained for"]).trainer.nunique()
+    assert (pairs.drop(index=("faithful_summary", "random")) == 2).all()
+
+
+def test_a_model_pays_its_divergence_back_where_its_objective_rose(runs):
+    table = comparison.beside(runs)
+    assert ((table["paid back"] > 1) == (table.net > 0)).all()
+    assert (table.net < 0).any() and (table.net > 0).any()
+
+
+def test_won_over_lam_kl_is_two_at_a_nearby_optimum():
+    """p ~ q exp(r / lam) for a large lam, exactly; on half of the way there it is larger."""
+    rng = np.random.default_rng(0)
+    reward, first = rng.uniform(size=50), rng.dirichlet(np.ones(50))
+
+    def paid_back(step, lam=20.0):
+        tilted = first * np.exp(step * reward / lam)
+        policy = tilted / tilted.sum()
+        return (policy - first) @ reward / (lam * policy @ np.log(policy / first))
+
+    assert paid_back(1.0) == pytest.approx(2, rel=0.02)
+    assert paid_back(0.5) == pytest.approx(4, rel=0.02)
+
+
+def test_costs_are_those_of_the_settings(runs):
+    by_trainer = {run.settings.trainer: comparison.costs(run) for run in runs}
+    slow, fast = by_trainer["rloo"], by_trainer["regression"]
+    assert slow["texts for all models"] == 0 and slow["texts for each model"] == 30 * 16
+    assert fast["texts for all models"] == 330 * 48 and fast["texts for each model"] == 330 * 24
+    assert fast["minutes for one model"] is None and slow["minutes for one model"] > 10
+
+
+def test_the_divergence_by_step_is_the_log_and_regression_keeps_none(runs):
+    run = outcomes.rloo_run("harmless_humor")
+    table = comparison.divergence_by_step(run, parts=2)
+    half = run.training.query("trained_for == 'humor' and step <= 30").kl.mean()
+    assert table.loc["humor"].iloc[0] == pytest.approx(half)
+    with pytest.raises(ValueError, match="logs no divergence"):
+        comparison.divergence_by_step(runs[0])
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_the_power_of_the_rate_is_found_again(power):
+    rates, rng = np.array([1e-3, 5e-4, 2.5e-4]), np.random.default_rng(1)
+    exact = 3 * rates**power
+    drawn = []
+    for _ in range(400):
+        kl = exact * (1 + 0.05 * rng.normal(size=3))
+        table = pd.DataFrame({"rate": rates, "kl": kl, "kl_se": 0.05 * exact})
+        drawn.append(learning_rates.exponent(table))
+    found, errors = np.array(drawn).T
+    assert found.mean() == pytest.approx(power, abs=0.01)
+    assert errors.mean() == pytest.approx(found.std(), rel=0.15)
+
+
+def test_the_recorded_rates_refute_the_square():
+    power, error = learning_rates.exponent(learning_rates.recorded())
+    assert power + 5 * error < 2 and power - 2 * error > 0
+
+
+def test_soups_are_in_fixed_units_that_a_candidate_cannot_move(runs):
+    found = outcomes.soups_of(runs[0], initial=True)
+    assert np.array_equal(found.values, found.rewards.mean(-1))
+    fewer = found.only(found.names[:3])
+    assert np.array_equal(fewer.values, found.values[:, :3])
+    paper = from_table(runs[0].samples, runs[0].settings.rewards).only(found.names)
+    assert not np.allclose(paper.only(found.names[:3]).values, paper.values[:, :3])
