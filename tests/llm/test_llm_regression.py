@@ -185,7 +185,7 @@ def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path):
 
 def test_killed_between_rounds_goes_on_to_the_same_adapter(initial, tmp_path, monkeypatch):
     settings = SETTINGS.model_copy(
-        update={"pool_samples": 40, "rounds": 1, "round_samples": 40, "epochs": 1}
+        update={"pool_samples": 40, "rounds": 1, "round_samples": 40, "fit_epochs": 1}
     )
     prompts, rewards = given(settings)
     rounds.write_pool(settings, initial, prompts, rewards, tmp_path)

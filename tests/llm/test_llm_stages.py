@@ -113,5 +113,6 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     process.kill()
     process.wait()
     assert len(workers) >= 2
-    _, alive = psutil.wait_procs(workers, timeout=1)
-    assert not alive
+    _, late = psutil.wait_procs(workers, timeout=1)
+    alive = [each for each in late if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not alive  # what has ended and waits to be reaped does not run

@@ -98,7 +98,7 @@ def recorded_folder(game: str) -> Path:
     """
     if game not in REWARDS:
         raise InvalidInputError("game", game, f"must be one of {', '.join(REWARDS)}", "name one")
-    folders = [RESULTS.parent / f"small_{game}{route}" for route in ("", "_trained")]
+    folders = [RESULTS.parent / f"small_{game}{route}" for route in ("", "_rloo", "_trained")]
     for folder in folders:
         if (folder / "support.parquet").exists():
             return folder

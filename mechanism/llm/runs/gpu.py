@@ -78,7 +78,7 @@ class Machine:
         """Print a line of the log and keep it."""
         self.notes.append(what | {"left": round(self.left, 1)})
         print(json.dumps(self.notes[-1]), flush=True)
-        (self.folder / "log.json").write_text(json.dumps(self.notes, indent=1))
+        (self.folder / "log.json").write_text(json.dumps(self.notes, indent=1), encoding="utf-8")
 
     def sample(self, name: str, model: Any = None, samples: int = 0) -> pd.DataFrame:
         """Draw from a model on held-out prompts; keep the table."""
@@ -101,7 +101,7 @@ class Machine:
             for _, lines in rounds.rounds(self.model, self.tokenizer, *arguments):
                 log += lines
         self.sample(name)
-        (self.folder / f"{name.replace(' ', '_')}.json").write_text(json.dumps(log))
+        (self.folder / f"{name.replace(' ', '_')}.json").write_text(json.dumps(log), encoding="utf-8")
         self.note(model=name, seconds=round(time.monotonic() - start, 1), loss=log[-1]["loss"])
 
 
@@ -156,8 +156,8 @@ def run(
         settings = settings_for(scale, game, number, share)
         machine = Machine(settings, out, deadline)
         origin = record.origin("make llm-gpu", settings)
-        (machine.folder / "origin.json").write_text(json.dumps(origin, indent=1))
-        (machine.folder / "settings.json").write_text(settings.model_dump_json(indent=1))
+        (machine.folder / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
+        (machine.folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
         machine.note(left_out=list(whole(machine, seconds_a_model)))
 
 

@@ -51,7 +51,7 @@ def write(folder: Path, settings: Settings, origin: dict[str, Any], log: pd.Data
     support.to_parquet(out / "support.parquet", compression="zstd", index=False)
     log.to_parquet(out / "training.parquet", compression="zstd", index=False)
     written = origin | {"settings": settings.model_dump(mode="json")}
-    (out / "provenance.json").write_text(json.dumps(written, indent=1) + "\n")
+    (out / "provenance.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     return out
 
 

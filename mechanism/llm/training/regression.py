@@ -45,7 +45,7 @@ def train(model: Any, pool: Pool, weights: Floats, settings: Settings) -> list[d
     weights : ndarray, shape (R,)
         Weight of each reward of the pool: the model is trained for their weighted sum.
     settings : Settings
-        `lam`, `epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`, `seed`.
+        `lam`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`, `seed`.
     """
     values, explained = pool_values(pool, settings.seed)
     wanted = targets(pool, weights, values, settings.lam, settings.trace)
@@ -147,7 +147,7 @@ def _batches(size: int, settings: Settings) -> Iterator[np.ndarray]:
     """Rows of each step: shuffled passes over the pool, what does not fill a step left out."""
     random = np.random.default_rng(settings.seed)
     batch = min(settings.fit_batch, size)
-    for _ in range(settings.epochs):
+    for _ in range(settings.fit_epochs):
         order = random.permutation(size)
         yield from (order[k : k + batch] for k in range(0, size - batch + 1, batch))
 

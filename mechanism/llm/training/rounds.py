@@ -20,7 +20,7 @@ from mechanism.llm.training.pool import Pool, draw_pool, load
 
 POOL = "pool.pt"
 SETTINGS = (
-    "trainer", "pool_samples", "rounds", "round_samples", "epochs", "fit_batch", "trace",
+    "trainer", "pool_samples", "rounds", "round_samples", "fit_epochs", "fit_batch", "trace",
     "frozen_layers", "learning_rate", "warmup", "lora_rank", "lora_alpha", "lam", "max_new_tokens",
     "temperature", "seed", "dtype",
 )  # fmt: skip
@@ -93,7 +93,7 @@ def train(
             log += lines
             _checkpoint(model, folder / "checkpoints", log, k + 1)
     model.save_pretrained(str(folder / "adapter"))
-    (folder / "log.json").write_text(json.dumps(log, indent=1))
+    (folder / "log.json").write_text(json.dumps(log, indent=1), encoding="utf-8")
 
 
 def rounds(
@@ -109,7 +109,7 @@ def rounds(
     for k in tqdm(range(first, settings.rounds + 1), desc="rounds", disable=None, leave=False):
         seed = settings.seed + 1000 * k
         own = draw_pool(model, tokenizer, prompts, rewards, settings.round_samples, settings, seed)
-        half = {"epochs": 1, "learning_rate": settings.learning_rate / 2, "seed": seed}
+        half = {"fit_epochs": 1, "learning_rate": settings.learning_rate / 2, "seed": seed}
         log = regression.train(model, own, weights, settings.model_copy(update=half))
         yield k, note(log, own, k)
 
@@ -131,7 +131,7 @@ def _checkpoint(model: Any, folder: Path, log: Log, done: int) -> None:
     weights = {k: v.contiguous() for k, v in model.state_dict().items() if "lora" in k}
     save_file(weights, str(folder / f"{done}.safetensors"))
     part = folder / "done.part"
-    part.write_text(json.dumps({"done": done, "log": log}))
+    part.write_text(json.dumps({"done": done, "log": log}), encoding="utf-8")
     part.replace(folder / "done.json")
 
 
@@ -142,7 +142,7 @@ def _resume(model: Any, folder: Path) -> tuple[Log, int]:
         return [], 0
     from safetensors.torch import load_file
 
-    found = json.loads(marker.read_text())
+    found = json.loads(marker.read_text(encoding="utf-8"))
     weights = load_file(str(folder / f"{found['done']}.safetensors"), device=str(model.device))
     model.load_state_dict(weights, strict=False)
     return found["log"], found["done"]
