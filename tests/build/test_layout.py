@@ -30,7 +30,11 @@ ROOMS = ("core", "theorems", "experiments", "llm/rewards", "")
 
 
 # four pages on one pipeline: their modules are rooms, a module each would only repeat these
-PAGES_OF_ROOMS = {"llm_training": "llm/training", "llm_payments": "payments", "llm_limits": "tables"}
+PAGES_OF_ROOMS = {
+    "llm_training": "llm/training",
+    "llm_payments": "payments",
+    "llm_limits": "tables",
+}
 
 
 IN_A_PART = [chapter for chapter in find_chapters() if chapter.docname.count("/") == 2]
