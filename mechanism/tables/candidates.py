@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from mechanism.core.errors import Floats, InvalidInputError, require
+from mechanism.core.errors import Floats, InvalidInputError, as_floats, require
 from mechanism.core.normalization import normalize
 from mechanism.core.rlhf_game import CandidateGame
 
@@ -94,7 +95,7 @@ class Candidates:
         means = self.rewards.mean(axis=-1)
         return self.units or (means.min(axis=-1), means.max(axis=-1))
 
-    def in_units(self, low: Sequence[float], high: Sequence[float]) -> "Candidates":
+    def in_units(self, low: ArrayLike, high: ArrayLike) -> "Candidates":
         """Return the same candidates, normalised by constants (n,) that no report can move.
 
         Raises
@@ -102,7 +103,7 @@ class Candidates:
         InvalidInputError
             Where `high` does not exceed `low`.
         """
-        ends = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+        ends = as_floats("low", low), as_floats("high", high)
         require(ends[1] > ends[0], "high", ends[1], "must exceed low", "swap them")
         return replace(self, units=ends)
 

@@ -79,7 +79,8 @@ class Gains:
         for part in (self.won, self.kl, self.net, self.possible):
             figures += [float(part.mean()), float(standard_error(part))]
         off = (self.net - share * self.possible) / self.possible.mean()
-        return Reached(*figures, share, float(standard_error(off)))
+        figures += [share, float(standard_error(off))]
+        return Reached(*figures)
 
 
 def gains(
@@ -145,10 +146,10 @@ def pooled(seeds: Sequence[Gains]) -> Gains:
         what = [(one.won.shape[-1], one.lam) for one in seeds]
         rule = "(prompts, lam) must be the same for all"
         raise InvalidInputError("seeds", what, rule, "pool runs with the same held-out prompts")
-    parts = [
+    won, kl, possible = (
         np.mean([getattr(one, part) for one in seeds], axis=0) for part in ("won", "kl", "possible")
-    ]
-    return Gains(*parts, seeds[0].lam)
+    )
+    return Gains(won, kl, possible, seeds[0].lam)
 
 
 def reached(

@@ -34,7 +34,7 @@ def compare(fixed: Candidates, one: Curves, other: Curves) -> pd.DataFrame:
     lines = []
     for sizes in one.sizes:
         game = fixed.game(sizes, one.lam)
-        welfare = game.sizes @ game.values - game.divergences
+        welfare = game.sizes @ game.values - one.lam * fixed.kl.mean(axis=-1)
         line: dict[str, object] = {"sizes": size_label(sizes)}
         at = []
         for label, drawn in (("fixed", one), ("min-max", other)):
