@@ -101,7 +101,9 @@ class Machine:
             for _, lines in rounds.rounds(self.model, self.tokenizer, *arguments):
                 log += lines
         self.sample(name)
-        (self.folder / f"{name.replace(' ', '_')}.json").write_text(json.dumps(log), encoding="utf-8")
+        (self.folder / f"{name.replace(' ', '_')}.json").write_text(
+            json.dumps(log), encoding="utf-8"
+        )
         self.note(model=name, seconds=round(time.monotonic() - start, 1), loss=log[-1]["loss"])
 
 
@@ -157,7 +159,9 @@ def run(
         machine = Machine(settings, out, deadline)
         origin = record.origin("make llm-gpu", settings)
         (machine.folder / "origin.json").write_text(json.dumps(origin, indent=1), encoding="utf-8")
-        (machine.folder / "settings.json").write_text(settings.model_dump_json(indent=1), encoding="utf-8")
+        (machine.folder / "settings.json").write_text(
+            settings.model_dump_json(indent=1), encoding="utf-8"
+        )
         machine.note(left_out=list(whole(machine, seconds_a_model)))
 
 

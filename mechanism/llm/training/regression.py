@@ -45,7 +45,8 @@ def train(model: Any, pool: Pool, weights: Floats, settings: Settings) -> list[d
     weights : ndarray, shape (R,)
         Weight of each reward of the pool: the model is trained for their weighted sum.
     settings : Settings
-        `lam`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`, `seed`.
+        `lam`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`,
+        `seed`.
     """
     values, explained = pool_values(pool, settings.seed)
     wanted = targets(pool, weights, values, settings.lam, settings.trace)
