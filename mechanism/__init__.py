@@ -3,6 +3,8 @@
 Library beside the book on arXiv:2405.16276. Importing it needs numpy and scipy alone.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mechanism.core import misreports
 from mechanism.core.custom_divergence import FDivergence
 from mechanism.core.divergences import (
@@ -20,6 +22,9 @@ from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import SWMaxSolution, solve, sw_max
 
+if TYPE_CHECKING:
+    from mechanism.tool.loading import from_arrays, load
+
 __all__ = [
     "KL",
     "Alpha",
@@ -35,8 +40,19 @@ __all__ = [
     "SquaredHellinger",
     "TotalVariation",
     "affine_maximizer_payments",
+    "from_arrays",
+    "load",
     "misreports",
     "normalize",
     "solve",
     "sw_max",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the readers of score files when they are asked for: they need the engine."""
+    if name in ("from_arrays", "load"):
+        from importlib import import_module
+
+        return getattr(import_module("mechanism.tool.loading"), name)
+    raise AttributeError(f"module 'mechanism' has no attribute {name!r}")

@@ -30,6 +30,7 @@ app = Application(
 reproduce = typer.Typer(help="Recompute the paper's tables, cell by cell.", no_args_is_help=True)
 app.add_typer(reproduce, name="reproduce")
 app.add_typer(llm.app, name="llm")
+app.add_typer(tool.app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

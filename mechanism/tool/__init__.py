@@ -1,0 +1,1 @@
+"""Price and audit the models that people already have: files in, payments and weaknesses out."""

@@ -1,0 +1,214 @@
+"""The commands `price`, `audit` and `formats`: score files in, payments and weaknesses out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.tool.output import to_json, write_whole
+
+app = typer.Typer(help="Price and audit your own models.", no_args_is_help=True)
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILES...", help="Score files or folders of one format.")
+]
+Sizes = Annotated[
+    list[str],
+    typer.Option("--sizes", metavar="NAME=SIZE,...", help="Groups: reward column and members."),
+]
+Lam = Annotated[
+    float | None,
+    typer.Option("--lam", help="Weight of the divergence, normalised reward units per nat."),
+]
+Normalization = Annotated[
+    str, typer.Option("--normalization", help="min-max (as in the paper) or none.")
+]
+FormatName = Annotated[
+    str | None, typer.Option("--format", help="Reader; by default the columns tell.")
+]
+Candidate = Annotated[
+    str | None, typer.Option("--candidate", metavar="COLUMN", help="Column that names the models.")
+]
+Missing = Annotated[str, typer.Option("--missing", help="Rows without a reward: error or drop.")]
+Na = Annotated[
+    list[str] | None, typer.Option("--na", metavar="TEXT", help="Means no reward; repeatable.")
+]
+Filter = Annotated[
+    str | None, typer.Option("--filter", help="lm-eval: the filter whose rows count.")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="utf-8 (default), latin-1 or utf-16.")
+]
+Memory = Annotated[str, typer.Option("--memory", help="What the engine may hold before it spills.")]
+Replicates = Annotated[int, typer.Option("--replicates", help="Of the bootstrap; 0: none.")]
+Level = Annotated[float, typer.Option("--level", help="Coverage of the intervals.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap and of searches.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="Also write the JSON document to this file, whole.")
+]
+Figure = Annotated[
+    Path | None, typer.Option("--figure", help="Also draw it: .png, .svg or .pdf (matplotlib).")
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Also write a self-contained page, e.g. out.html.")
+]
+
+
+def parse_sizes(texts: list[str]) -> dict[str, float]:
+    """Read `a=3,b=7`; a name may hold commas and equal signs, since sizes do not.
+
+    >>> parse_sizes(["a=3,b=7", "x, y=1"])
+    {'a': 3.0, 'b': 7.0, 'x, y': 1.0}
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        waiting = ""
+        for piece in text.split(","):
+            waiting = f"{waiting},{piece}" if waiting else piece
+            name, sign, size = waiting.rpartition("=")
+            if not sign:
+                continue
+            try:
+                number = float(size)
+            except ValueError:
+                if "," in text and "=" in text.split(piece, 1)[-1]:
+                    continue
+                rule = "the size after the last = must be a number"
+                raise InvalidInputError("--sizes", waiting, rule, "e.g. harmless=3") from None
+            name = " ".join(name.split())
+            if not name:
+                raise InvalidInputError("--sizes", waiting, "names no group", "e.g. harmless=3")
+            if name in found:
+                raise InvalidInputError("--sizes", name, "is named twice", "name a group once")
+            found[name], waiting = number, ""
+        if waiting.strip():
+            rule = "has no size"
+            raise InvalidInputError("--sizes", waiting.strip(), rule, "e.g. harmless=3,humor=7")
+    return found
+
+
+@contextmanager
+def failures(kept: str = "Nothing was written.") -> Iterator[None]:
+    """Turn what can go wrong with files into one message and exit code 2; never a traceback."""
+    import duckdb
+
+    try:
+        yield
+    except InvalidInputError as error:
+        _stop(str(error))
+    except duckdb.Error as error:
+        lines = [line for line in str(error).split("\n") if line.strip()]
+        _stop(f"the files cannot be read: {lines[0].strip()}. Fix: write the table again.")
+    except MemoryError:
+        _stop("the table does not fit in memory. Fix: fewer candidates, or a larger machine.")
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. {kept}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _stop(message: str) -> None:
+    typer.echo("Error: " + printable(message), err=True)
+    raise typer.Exit(2)
+
+
+def printable(text: str) -> str:
+    r"""Text from a file without what would steer a terminal.
+
+    >>> printable("a\x1b[31mb")
+    'a\ufffd[31mb'
+    """
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+@app.command()
+def price(
+    files: Files, sizes: Sizes, lam: Lam = None, normalization: Normalization = "min-max",
+    format: FormatName = None, candidate: Candidate = None, missing: Missing = "error",
+    na: Na = None, filter: Filter = None, encoding: Encoding = None, memory: Memory = "1GB",
+    replicates: Replicates = 1000, level: Level = 0.95, seed: Seed = 0, as_json: Json = False,
+    output: Output = None, figure: Figure = None, report: Report = None,
+) -> None:  # fmt: skip
+    """Choose among your models and say what every group pays.
+
+    Example: mechanism price table.csv --sizes harmless=3,humor=7
+    """
+    from mechanism.tool import render
+    from mechanism.tool.loading import opened
+    from mechanism.tool.price import price as run
+
+    with failures(_kept(output, figure, report)):
+        _check_outputs(figure, report)
+        with opened(
+            files, parse_sizes(sizes), lam, cast(Any, normalization), format, candidate,
+            cast(Any, missing), na or (), filter, encoding, memory,
+        ) as table:  # fmt: skip
+            found = run(table, replicates, level, seed)
+        document = found.as_dict()
+        _emit(document, as_json, output, lambda: render.price_tables(found))
+        if figure is not None:
+            from mechanism.tool.figures import price_figure, saved
+
+            write_whole(figure, saved(price_figure(document), figure.suffix))
+        if report is not None:
+            from mechanism.tool.report import write_report
+
+            write_report(report, {"price": document, "audit": None})
+
+
+@app.command("formats")
+def list_formats(as_json: Json = False) -> None:
+    """List the formats that are read, with an example each."""
+    from mechanism.tool import render
+    from mechanism.tool.formats import formats
+
+    known = formats()
+    if as_json:
+        keys = ("name", "summary", "example", "command")
+        typer.echo(to_json([{key: getattr(f, key) for key in keys} for f in known.values()]))
+    else:
+        render.show(render.format_lines(known))
+
+
+def _emit(
+    document: dict[str, Any], as_json: bool, output: Path | None, tables: Callable[[], Any]
+) -> None:
+    """Write the document to its file first, so that a closed pipe loses nothing."""
+    from mechanism.tool import render
+
+    if output is not None:
+        write_whole(output, to_json(document) + "\n")
+    if as_json:
+        typer.echo(to_json(document))
+    else:
+        render.show(tables())
+
+
+def _kept(*paths: Path | None) -> str:
+    named = [str(path) for path in paths if path is not None]
+    return f"{', '.join(named)}: old or new, but whole." if named else "Nothing was written."
+
+
+def _check_outputs(figure: Path | None, report: Path | None) -> None:
+    """Fail before the work, not after it, where a package or a folder is not there."""
+    from importlib.util import find_spec
+
+    for option, path, endings, needed in (
+        ("--figure", figure, (".png", ".svg", ".pdf"), ("matplotlib",)),
+        ("--report", report, (".html",), ("matplotlib", "papermill", "nbconvert", "ipykernel")),
+    ):
+        if path is None:
+            continue
+        if path.suffix.lower() not in endings:
+            rule = f"must end in {' or '.join(endings)}"
+            raise InvalidInputError(option, path, rule, f"e.g. out{endings[0]}")
+        if not path.parent.is_dir():
+            raise InvalidInputError(option, path, "its folder does not exist", "make it first")
+        lacking = [name for name in needed if find_spec(name) is None]
+        if lacking:
+            rule = f"needs {', '.join(lacking)}, not installed here"
+            fix = 'pip install "mechanism[report]"'
+            raise InvalidInputError(option, path, rule, fix)

@@ -1,0 +1,314 @@
+"""The two normal forms, and how rows of any format become one of them.
+
+A reader only says which SQL column is what (`Part`). Everything else happens here once, in the
+engine, for all formats: numbers are parsed, what is missing, infinite or text is counted and
+located, and rows go into one typed table `rows(part, candidate, prompt, sample, v0, v1, ...)` in
+which prompts are 64-bit hashes (two of a million prompts share one with probability 3e-8).
+In that table NULL means missing and NaN means text in a number column.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mechanism.core.errors import InvalidInputError
+from mechanism.tool.engine import Engine, literal
+from mechanism.tool.sources import Source
+
+Form = Literal["candidates", "support"]
+DIVERGENCE, LOG_PROB, LOG_PROB_INITIAL = "divergence", "log_prob", "log_prob_initial"
+EXTRAS = (DIVERGENCE, LOG_PROB, LOG_PROB_INITIAL)
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+SHOWN = 8  # names in a message
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for, as far as readers need it.
+
+    Attributes
+    ----------
+    groups : tuple of str
+        Rewards named by `--sizes`, in order.
+    candidate : str or None
+        Column that names the candidate, instead of what the format would take.
+    missing : {"error", "drop"}
+    markers : tuple of str
+        Texts that mean "no reward", besides the usual ones.
+    filter : str or None
+        lm-eval's filter to take.
+    """
+
+    groups: tuple[str, ...]
+    candidate: str | None = None
+    missing: Literal["error", "drop"] = "error"
+    markers: tuple[str, ...] = ()
+    filter: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one file: which SQL expression is what.
+
+    Attributes
+    ----------
+    source : Source
+    relation : str
+        SQL of the rows, one a normal-form row, in the file's order.
+    candidate, prompt, sample : str or None
+        SQL of the keys.
+    numbers : dict of str to (str, bool)
+        Reward or extra to its SQL, and whether the file stores it as a number.
+    noun : str
+        What a row of the relation is, in messages.
+    """
+
+    source: Source
+    relation: str
+    candidate: str | None
+    prompt: str | None
+    sample: str | None
+    numbers: Mapping[str, tuple[str, bool]]
+    noun: str = "row"
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal form that is still in its files.
+
+    Attributes
+    ----------
+    form : {"candidates", "support"}
+    format : str
+        Name of the reader.
+    parts : tuple of Part
+    repeats : bool
+        Several rows of one candidate and prompt are samples, to be averaged, not duplicates.
+    notes : tuple of str
+        What the reader left out or assumed.
+    duplicate_fix : str
+        What to do about a row that comes twice.
+    """
+
+    form: Form
+    format: str
+    parts: tuple[Part, ...]
+    repeats: bool = False
+    notes: tuple[str, ...] = ()
+    duplicate_fix: str = "remove one of the two; several samples of a prompt need a column `sample`"
+
+
+@dataclass
+class Rows:
+    """Rows in the engine: the names of the value columns, and what was said about them."""
+
+    normal: Normal
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+    has_prompt: bool
+    has_sample: bool
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Groups, then extras: value k is column vk."""
+        return self.groups + self.extras
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names for a message, the first few."""
+    shown = ", ".join(names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def parsed(sql: str, stored: bool, comma: bool, markers: Sequence[str] = ()) -> str:
+    """SQL of a number: NULL where it is missing, NaN where it is text."""
+    extra = [float(text) for text in markers if _is_number(text)]
+    if stored:
+        number = f"CAST({sql} AS DOUBLE)"
+        gone = f"{number} IS NULL OR isnan({number})"
+        gone += "".join(f" OR {number} = {value!r}" for value in extra)
+        return f"CASE WHEN {gone} THEN NULL ELSE {number} END"
+    text = f"trim(CAST({sql} AS VARCHAR))"
+    plain = f"CASE WHEN contains({text}, '.') THEN NULL ELSE replace({text}, ',', '.') END"
+    number = f"TRY_CAST({plain if comma else text} AS DOUBLE)"
+    gone = ", ".join(literal(word) for word in (*MISSING, *(m.lower() for m in markers)))
+    same = "".join(f" WHEN {number} = {value!r} THEN NULL" for value in extra)
+    return (
+        f"CASE WHEN {text} IS NULL OR lower({text}) IN ({gone}) THEN NULL{same}"
+        f" WHEN lower({text}) = 'true' THEN 1.0 WHEN lower({text}) = 'false' THEN 0.0"
+        f" WHEN contains({text}, '_') THEN 'nan'::DOUBLE ELSE coalesce({number}, 'nan'::DOUBLE) END"
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def ingest(engine: Engine, normal: Normal, wish: Wish) -> Rows:
+    """Read all parts into the table `rows`, and raise on what cannot be used.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming file, row, column, value, rule and fix.
+    """
+    extras = tuple(name for name in EXTRAS if any(name in part.numbers for part in normal.parts))
+    rows = Rows(
+        normal, wish.groups, extras,
+        has_prompt=any(part.prompt for part in normal.parts),
+        has_sample=any(part.sample for part in normal.parts), notes=list(normal.notes),
+    )  # fmt: skip
+    columns = "".join(f", v{k} DOUBLE" for k in range(len(rows.values)))
+    engine.execute(
+        "CREATE TEMP TABLE rows (part INTEGER, candidate VARCHAR, prompt UBIGINT, sample UBIGINT"
+        + columns + ")"
+    )  # fmt: skip
+    for number, part in enumerate(normal.parts):
+        _read_part(engine, rows, number, part, wish)
+    _check_infinite_and_text(engine, rows, wish)
+    _check_keys(engine, rows)
+    _handle_missing(engine, rows, wish)
+    return rows
+
+
+def _read_part(engine: Engine, rows: Rows, number: int, part: Part, wish: Wish) -> None:
+    import duckdb
+
+    values = [
+        parsed(*part.numbers[name], part.source.comma, wish.markers)
+        if name in part.numbers
+        else "NULL"
+        for name in rows.values
+    ]
+    keys = [
+        f"trim(CAST({part.candidate} AS VARCHAR))" if part.candidate else "NULL",
+        _key(part.prompt),
+        _key(part.sample),
+    ]
+    select = ", ".join([str(number), *keys, *values])
+    try:
+        engine.execute(
+            f"INSERT INTO rows SELECT {select} FROM {part.relation}", f"reading {part.source.path}"
+        )
+    except duckdb.Error as error:
+        raise _unreadable(part, error) from None
+
+
+def _key(sql: str | None) -> str:
+    return f"hash(CAST({sql} AS VARCHAR))" if sql else "NULL"
+
+
+def _unreadable(part: Part, error: Exception) -> InvalidInputError:
+    """What DuckDB said about a file, in one line."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    said = " ".join(dict.fromkeys(lines[:2]))[:300].rstrip(".")
+    fix = "mend that line; unusual quotes, a cut-off line or a mixed encoding are common causes"
+    if "utf" in said.lower() or "unicode" in said.lower():
+        fix = "save the file as UTF-8 throughout, or name its encoding: --encoding latin-1"
+    return InvalidInputError("FILES", part.source.path, f"cannot be read: {said}", fix)
+
+
+def _check_infinite_and_text(engine: Engine, rows: Rows, wish: Wish) -> None:
+    if engine.one("SELECT count(*) FROM rows")[0] == 0:
+        path = rows.normal.parts[0].source.path
+        raise InvalidInputError("FILES", path, "has a header and no rows", "write the rows too")
+    names = rows.values
+    counts = engine.one(
+        "SELECT " + ", ".join(f"count(*) FILTER (isnan(v{k})), count(*) FILTER (isinf(v{k}))"
+                              for k in range(len(names))) + " FROM rows"
+    )  # fmt: skip
+    for k, name in enumerate(names):
+        text, infinite = counts[2 * k : 2 * k + 2]
+        if text:
+            rule = f"must be a number ({text} such cells)"
+            fix = "mend it, or say that it means a missing reward: --na TEXT"
+            _raise_at(engine, rows, k, f"isnan(v{k})", name, rule, fix, wish)
+        if infinite:
+            rule = f"must be finite ({infinite} such cells)"
+            fix = "score it again, or say that it means a missing reward: --na inf"
+            _raise_at(engine, rows, k, f"isinf(v{k})", name, rule, fix, wish)
+
+
+def _raise_at(
+    engine: Engine, rows: Rows, k: int, condition: str, name: str, rule: str, fix: str, wish: Wish
+) -> None:
+    """Raise, naming file and row of the first row of `rows` where a condition holds."""
+    part, row = _first(engine, condition)
+    source = rows.normal.parts[part]
+    found = ""
+    if name in source.numbers:
+        sql, _ = source.numbers[name]
+        found = engine.one(
+            f"SELECT CAST({sql} AS VARCHAR) FROM (SELECT *, row_number() OVER () AS number_"
+            f" FROM {source.relation}) WHERE number_ = {row}"
+        )[0]
+    where = f"{source.source.path}, {source.noun} {row}, column {name!r}"
+    raise InvalidInputError(where, "empty" if not found else repr(str(found)[:60]), rule, fix)
+
+
+def _first(engine: Engine, condition: str) -> tuple[int, int]:
+    """Part and row in it (from 1) of the first row where a condition holds."""
+    part, row = engine.one(f"SELECT part, rowid FROM rows WHERE {condition} ORDER BY rowid LIMIT 1")
+    start = engine.one(f"SELECT min(rowid) FROM rows WHERE part = {part}")[0]
+    return part, row - start + 1
+
+
+def _check_keys(engine: Engine, rows: Rows) -> None:
+    """Raise where a row has no candidate, prompt or sample."""
+    for key, present in (
+        ("candidate", rows.normal.form == "candidates"),
+        ("prompt", rows.has_prompt),
+        ("sample", rows.has_sample),
+    ):
+        empty = f"{key} IS NULL" + (" OR candidate = ''" if key == "candidate" else "")
+        if present and engine.one(f"SELECT count(*) FROM rows WHERE {empty}")[0]:
+            part, row = _first(engine, empty)
+            source = rows.normal.parts[part]
+            where = f"{source.source.path}, {source.noun} {row}"
+            rule = f"every row must name its {key}"
+            raise InvalidInputError(where, f"no {key}", rule, "fill it in, or remove the row")
+
+
+def _handle_missing(engine: Engine, rows: Rows, wish: Wish) -> None:
+    """Raise on missing numbers, or drop their rows and say so."""
+    conditions = []
+    for number, part in enumerate(rows.normal.parts):
+        given = [k for k, name in enumerate(rows.values) if name in part.numbers]
+        lacks = " OR ".join(f"v{k} IS NULL" for k in given)
+        conditions.append((number, given, f"part = {number} AND ({lacks})"))
+    lost: dict[str, int] = {}
+    for number, given, _ in conditions:
+        counts = engine.one(
+            "SELECT " + ", ".join(f"count(*) FILTER (v{k} IS NULL)" for k in given)
+            + f" FROM rows WHERE part = {number}"
+        )  # fmt: skip
+        for k, count in zip(given, counts, strict=True):
+            lost[rows.values[k]] = lost.get(rows.values[k], 0) + count
+    lost = {name: count for name, count in lost.items() if count}
+    if not lost:
+        return
+    said = ", ".join(f"{count} of {name!r}" for name, count in lost.items())
+    name = next(iter(lost))
+    k = rows.values.index(name)
+    number = next(n for n, given, _ in conditions if k in given and _lacks(engine, n, k))
+    if wish.missing == "error":
+        rule = f"missing numbers are not guessed (missing: {said})"
+        fix = "fill them in, or leave those rows out with --missing drop"
+        _raise_at(engine, rows, k, f"part = {number} AND v{k} IS NULL", name, rule, fix, wish)
+    before = engine.one("SELECT count(*) FROM rows")[0]
+    engine.execute("DELETE FROM rows WHERE " + " OR ".join(f"({c})" for *_, c in conditions))
+    after = engine.one("SELECT count(*) FROM rows")[0]
+    rows.notes.append(f"{before - after} of {before} rows dropped: missing {said}")
+    if after == 0:
+        rule = f"no row is complete (missing: {said})"
+        raise InvalidInputError("FILES", rows.normal.parts[0].source.path, rule, "score them again")
+
+
+def _lacks(engine: Engine, part: int, k: int) -> bool:
+    sql = f"SELECT count(*) FROM rows WHERE part = {part} AND v{k} IS NULL"
+    return bool(engine.one(sql)[0])
