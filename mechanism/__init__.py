@@ -3,7 +3,7 @@
 Library beside the book on arXiv:2405.16276. Importing it needs numpy and scipy alone.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mechanism.core import misreports
 from mechanism.core.custom_divergence import FDivergence
@@ -22,9 +22,6 @@ from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import SWMaxSolution, solve, sw_max
 
-if TYPE_CHECKING:
-    from mechanism.tool.loading import from_arrays, load
-
 __all__ = [
     "KL",
     "Alpha",
@@ -40,8 +37,6 @@ __all__ = [
     "SquaredHellinger",
     "TotalVariation",
     "affine_maximizer_payments",
-    "from_arrays",
-    "load",
     "misreports",
     "normalize",
     "solve",
@@ -50,7 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the readers of score files when they are asked for: they need the engine."""
+    """Import the readers of score files when they are asked for: they bring an engine along."""
     if name in ("from_arrays", "load"):
         from importlib import import_module
 

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mechanism.cli_groups import Rooms
 from mechanism.experiments.cells import Cell
 from mechanism.llm import command as llm
 from mechanism.terminal import NAMES, Application, Commands, show
@@ -25,11 +26,9 @@ app = Application(
     help=__doc__,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    add_completion=False,
 )
 reproduce = typer.Typer(help="Recompute the paper's tables, cell by cell.", no_args_is_help=True)
 app.add_typer(reproduce, name="reproduce")
-app.add_typer(llm.app, name="llm")
 app.add_typer(tool.app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]

@@ -30,7 +30,8 @@ FormatName = Annotated[
     str | None, typer.Option("--format", help="Reader; by default the columns tell.")
 ]
 Candidate = Annotated[
-    str | None, typer.Option("--candidate", metavar="COLUMN", help="Column that names the models.")
+    str | None,
+    typer.Option("--candidate", metavar="COLUMN,...", help="Columns that name the models."),
 ]
 Missing = Annotated[str, typer.Option("--missing", help="Rows without a reward: error or drop.")]
 Na = Annotated[
@@ -157,6 +158,55 @@ def price(
             from mechanism.tool.report import write_report
 
             write_report(report, {"price": document, "audit": None})
+
+
+@app.command()
+def audit(
+    files: Files, sizes: Sizes, lam: Lam = None, normalization: Normalization = "min-max",
+    format: FormatName = None, candidate: Candidate = None, missing: Missing = "error",
+    na: Na = None, filter: Filter = None, encoding: Encoding = None, memory: Memory = "1GB",
+    replicates: Replicates = 1000, level: Level = 0.95, seed: Seed = 0,
+    delta: Annotated[
+        float, typer.Option("--delta", help="How far from the optimum training may end.")
+    ] = 0.0,
+    epsilon: Annotated[
+        float | None, typer.Option("--epsilon", help="Error of the rewards; else the bootstrap's.")
+    ] = None,
+    payments: Annotated[
+        str | None,
+        typer.Option("--payments", metavar="MODULE:FUNCTION", help="Audit a rule of your own too."),
+    ] = None,
+    as_json: Json = False, output: Output = None, figure: Figure = None, report: Report = None,
+) -> None:  # fmt: skip
+    """Search for what groups could gain by lying, alone or together.
+
+    Example: mechanism audit table.csv --sizes harmless=3,humor=7
+    """
+    from mechanism.tool import audit_render
+    from mechanism.tool.audit import audit as run
+    from mechanism.tool.custom_rule import imported
+    from mechanism.tool.loading import opened
+    from mechanism.tool.price import price as run_price
+
+    with failures(_kept(output, figure, report)):
+        _check_outputs(figure, report)
+        rule = None if payments is None else imported(payments)
+        with opened(
+            files, parse_sizes(sizes), lam, cast(Any, normalization), format, candidate,
+            cast(Any, missing), na or (), filter, encoding, memory,
+        ) as table:  # fmt: skip
+            found = run(table, delta, epsilon, rule, replicates, level, seed)
+            priced = run_price(table, replicates, level, seed) if report is not None else None
+        document = found.as_dict()
+        _emit(document, as_json, output, lambda: audit_render.audit_tables(found))
+        if figure is not None:
+            from mechanism.tool.figures import audit_figure, saved
+
+            write_whole(figure, saved(audit_figure(document), figure.suffix))
+        if priced is not None and report is not None:
+            from mechanism.tool.report import write_report
+
+            write_report(report, {"price": priced.as_dict(), "audit": document})
 
 
 @app.command("formats")

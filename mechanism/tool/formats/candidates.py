@@ -1,6 +1,7 @@
 """Candidate table: a row a candidate, or a row a candidate and prompt (and sample).
 
-Columns: `candidate`, a column a reward, optionally `divergence` in nats; with `prompt` the means
+Columns: `candidate` (or those that `--candidate` names, joined), a column a reward,
+optionally `divergence` in nats; with `prompt` the means
 get intervals; with `sample` the samples of a prompt are averaged. Where `log_prob` and
 `log_prob_initial` are given instead of a divergence, it is the mean of their difference.
 """
@@ -18,14 +19,15 @@ KEYS = ("candidate", "prompt", "sample", DIVERGENCE, LOG_PROB, LOG_PROB_INITIAL)
 
 def read(sources: Sequence[Source], wish: Wish) -> Normal:
     """Each column under its own name."""
-    column = wish.candidate or "candidate"
-    reserved = {*KEYS, column}
+    columns = _named(sources, wish.candidate)
+    reserved = {*KEYS, *columns}
     parts, notes = [], []
     for source in sources:
-        if column not in source.columns:
-            rule = f"{source.path} has no such column"
-            fix = f"choose from {listed([name or '(unnamed)' for name in source.columns])}"
-            raise InvalidInputError("--candidate", column or "''", rule, fix)
+        for column in columns:
+            if column not in source.columns:
+                rule = f"{source.path} has no such column"
+                fix = f"choose from {listed([name or '(unnamed)' for name in source.columns])}"
+                raise InvalidInputError("--candidate", column or "''", rule, fix)
         numbers = pick(source, wish, reserved)
         if has(source, DIVERGENCE):
             numbers[DIVERGENCE] = (source.sql(DIVERGENCE), source.is_number(DIVERGENCE))
@@ -35,7 +37,14 @@ def read(sources: Sequence[Source], wish: Wish) -> Normal:
             notes.append("divergence: the mean of log_prob - log_prob_initial")
         key = {name: source.sql(name) if has(source, name) else None for name in KEYS[1:3]}
         parts.append(
-            Part(source, source.relation, source.sql(column), key["prompt"], key["sample"], numbers)
+            Part(
+                source,
+                source.relation,
+                _joined(source, columns),
+                key["prompt"],
+                key["sample"],
+                numbers,
+            )
         )
     if len({(part.prompt is None, part.sample is None, *part.numbers) for part in parts}) > 1:
         rule = "the files differ in whether they have prompts, samples or a divergence"
@@ -46,6 +55,22 @@ def read(sources: Sequence[Source], wish: Wish) -> Normal:
         "candidates", "candidates", tuple(parts),
         notes=(*left_out(sources, wish, reserved), *notes),
     )  # fmt: skip
+
+
+def _named(sources: Sequence[Source], candidate: str | None) -> list[str]:
+    """Columns that make up the name: one, or several with commas between."""
+    if candidate is None:
+        return ["candidate"]
+    if all(candidate in source.columns for source in sources):
+        return [candidate]
+    return [name.strip() for name in candidate.split(",")]
+
+
+def _joined(source: Source, columns: Sequence[str]) -> str:
+    """SQL of the candidate's name; an empty part makes an empty name."""
+    if len(columns) == 1:
+        return source.sql(columns[0])
+    return " || ' ' || ".join(f"CAST({source.sql(name)} AS VARCHAR)" for name in columns)
 
 
 def one_per_file(
