@@ -155,7 +155,7 @@ def test_paired_bootstrap_covers(tmp_path):
         drawn = truth[..., None] + 0.3 * rng.normal(size=(2, 3, 60))
         blocks = tables.Blocks(drawn, np.ones((2, 60)), None)
         table = tables.CandidateTable("t", ("A", "B", "C"), ("a", "b"), np.array([5.0, 4.0]),
-                                      drawn.mean(axis=-1), None, blocks, 60, "none", None)  # fmt: skip
+                                      drawn.mean(-1), None, blocks, 60, "none", None)  # fmt: skip
         found = price(table, replicates=200).groups["a"]
         hits += found.payment_low <= exact.groups["a"].payment <= found.payment_high
     assert 0.88 <= hits / games <= 0.99

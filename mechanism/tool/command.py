@@ -55,8 +55,11 @@ Figure = Annotated[
     Path | None, typer.Option("--figure", help="Also draw it: .png, .svg or .pdf (matplotlib).")
 ]
 Report = Annotated[
-    Path | None, typer.Option("--report", help="Also write a self-contained page, e.g. out.html.")
+    Path | None,
+    typer.Option("--report", help="Also write a self-contained page, out.html (or .ipynb)."),
 ]
+
+PACKAGES = ("matplotlib", "seaborn", "papermill", "nbconvert", "ipykernel")  # of a report
 
 
 def parse_sizes(texts: list[str]) -> dict[str, float]:
@@ -149,7 +152,6 @@ def price(
         ) as table:  # fmt: skip
             found = run(table, replicates, level, seed)
         document = found.as_dict()
-        _emit(document, as_json, output, lambda: render.price_tables(found))
         if figure is not None:
             from mechanism.tool.figures import price_figure, saved
 
@@ -158,6 +160,7 @@ def price(
             from mechanism.tool.report import write_report
 
             write_report(report, {"price": document, "audit": None})
+        _emit(document, as_json, output, lambda: render.price_tables(found))
 
 
 @app.command()
@@ -198,7 +201,6 @@ def audit(
             found = run(table, delta, epsilon, rule, replicates, level, seed)
             priced = run_price(table, replicates, level, seed) if report is not None else None
         document = found.as_dict()
-        _emit(document, as_json, output, lambda: audit_render.audit_tables(found))
         if figure is not None:
             from mechanism.tool.figures import audit_figure, saved
 
@@ -207,6 +209,7 @@ def audit(
             from mechanism.tool.report import write_report
 
             write_report(report, {"price": priced.as_dict(), "audit": document})
+        _emit(document, as_json, output, lambda: audit_render.audit_tables(found))
 
 
 @app.command("formats")
@@ -226,7 +229,7 @@ def list_formats(as_json: Json = False) -> None:
 def _emit(
     document: dict[str, Any], as_json: bool, output: Path | None, tables: Callable[[], Any]
 ) -> None:
-    """Write the document to its file first, so that a closed pipe loses nothing."""
+    """Print last, once all files are written: a closed pipe loses nothing."""
     from mechanism.tool import render
 
     if output is not None:
@@ -247,8 +250,8 @@ def _check_outputs(figure: Path | None, report: Path | None) -> None:
     from importlib.util import find_spec
 
     for option, path, endings, needed in (
-        ("--figure", figure, (".png", ".svg", ".pdf"), ("matplotlib",)),
-        ("--report", report, (".html",), ("matplotlib", "papermill", "nbconvert", "ipykernel")),
+        ("--figure", figure, (".png", ".svg", ".pdf"), ("matplotlib", "seaborn")),
+        ("--report", report, (".html", ".ipynb"), PACKAGES),
     ):
         if path is None:
             continue

@@ -1,0 +1,118 @@
+"""The wheel, in an environment that holds what it declares and nothing else."""
+
+import importlib.metadata as metadata
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from mechanism.places import ROOT
+
+# pydantic is not here: typer brings it
+UNWANTED = {"torch", "pandas", "matplotlib", "joblib", "transformers", "pyarrow", "cvxpy"}
+
+
+def requirements(lines):
+    """Names that apply here, extras aside."""
+    found = (Requirement(line) for line in lines or ())
+    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def closure(names):
+    """Installed distributions that the named ones need, directly or not."""
+    seen, todo = {}, list(names)
+    while todo:
+        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
+        if name not in seen:
+            seen[name] = metadata.distribution(name)
+            todo += requirements(seen[name].requires)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "mechanism", source / "mechanism",
+                    ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
+               "--no-index", "-w", str(source / "out"), str(source)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    return next((source / "out").glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """Run Python with the wheel and links to what it declares, far from the repository."""
+    site, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+        name = next(n for n in archive.namelist() if n.endswith("METADATA"))
+        declared = metadata.PathDistribution(site / Path(name).parent).requires
+    found = closure(requirements(declared))
+    assert not UNWANTED & set(found)
+    for distribution in found.values():
+        for top in {Path(str(file)).parts[0] for file in distribution.files} - {
+            "..",
+            "__pycache__",
+        }:
+            target = Path(str(distribution.locate_file(top)))
+            if target.exists() and not (site / top).exists():
+                (site / top).symlink_to(target)
+
+    def run(*arguments, code="from mechanism.cli import app; app()"):
+        start = f"import sys; sys.path.insert(0, {str(site)!r}); {code}"
+        return subprocess.run([sys.executable, "-I", "-S", "-c", start, *arguments],
+                              cwd=elsewhere, capture_output=True, text=True)  # fmt: skip
+
+    (elsewhere / "hand.csv").write_text("candidate,a,b\nA,1,0\nB,0,1\nC,0.6,0.6\n")
+    return run
+
+
+def test_wheel_prices_and_audits(python):
+    found = python("price", "hand.csv", "--sizes", "a=5,b=4", "--json")
+    assert found.returncode == 0, found.stderr
+    payments = [group["payment"] for group in json.loads(found.stdout)["groups"].values()]
+    assert payments == pytest.approx([1.6, 2.0])
+    assert python("audit", "hand.csv", "--sizes", "a=5,b=4").returncode == 0
+    assert python("formats").returncode == 0
+    assert "price" in python("--help").stdout
+
+
+def test_wheel_says_what_the_other_commands_need(python):
+    for name, extra in (("llm", "llm"), ("claims", "paper")):
+        found = python(name, *(["show"] if name == "llm" else []))
+        assert found.returncode == 2 and f"mechanism[{extra}]" in found.stderr
+        assert "Traceback" not in found.stderr
+    asked = python("price", "hand.csv", "--sizes", "a=5,b=4", "--report", "out.html")
+    assert asked.returncode == 2 and "mechanism[report]" in asked.stderr
+
+
+def test_wheel_holds_the_notebook_and_no_tests(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "mechanism/tool/report.ipynb" in names
+    assert not any(name.startswith(("tests/", "book/", "results/")) for name in names)
+
+
+def test_price_imports_nothing_heavy():
+    code = (
+        "import sys; from mechanism.cli import app\n"
+        "try:\n    app(['formats'])\nexcept SystemExit:\n    pass\n"
+        "import mechanism.tool.audit, mechanism.tool.loading\n"
+        f"print(sorted({UNWANTED!r} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.endswith("[]\n")
+
+
+def test_shell_completion_is_on():
+    command = [sys.executable, "-m", "mechanism.cli", "--help"]
+    found = subprocess.run(command, capture_output=True, text=True, env={"COLUMNS": "200"})
+    assert "--install-completion" in found.stdout
