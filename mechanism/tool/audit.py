@@ -24,7 +24,7 @@ from mechanism.core.sw_max import sw_max
 from mechanism.tool import coalition
 from mechanism.tool.custom_rule import audit_rule
 from mechanism.tool.findings import WAYS, Audit, GroupAudit, Lie
-from mechanism.tool.price import LEVEL, REPLICATES, check_finite, others_scores
+from mechanism.tool.price import LEVEL, REPLICATES, check_draws, check_finite, others_scores
 from mechanism.tool.rescaling import scale_attack
 from mechanism.tool.support_audit import audit_support
 from mechanism.tool.tables import CandidateTable, Table
@@ -62,8 +62,17 @@ def audit(
         if value is not None and not (np.isfinite(value) and value >= 0):
             rule = "must be finite and >= 0"
             raise InvalidInputError(name, value, rule, "it is in reward units, e.g. 0.05")
-    if not isinstance(table, CandidateTable):
+    check_draws(replicates, level)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(table, CandidateTable):
+            return _audit_candidates(table, delta, epsilon, payments, replicates, level, seed)
         return audit_support(table, delta, epsilon, payments, seed)
+
+
+def _audit_candidates(
+    table: CandidateTable, delta: float, epsilon: float | None,
+    payments: Callable[[Any], Any] | None, replicates: int, level: float, seed: int,
+) -> Audit:  # fmt: skip
     game = table.game()
     check_finite(game.scores())
     others = others_scores(game)

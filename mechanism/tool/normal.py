@@ -7,6 +7,7 @@ which prompts are 64-bit hashes (two of a million prompts share one with probabi
 In that table NULL means missing and NaN means text in a number column.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -204,13 +205,20 @@ def _key(sql: str | None) -> str:
 
 
 def _unreadable(part: Part, error: Exception) -> InvalidInputError:
-    """What DuckDB said about a file, in one line."""
-    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
-    said = " ".join(dict.fromkeys(lines[:2]))[:300].rstrip(".")
-    fix = "mend that line; unusual quotes, a cut-off line or a mixed encoding are common causes"
+    """What DuckDB said about a file, in one line: the line of a CSV, what is wrong, the fix."""
+    said = str(error)
+    lines = [line.strip() for line in said.split("\n") if line.strip()]
+    fix = "mend it; unusual quotes or a cut-off line are common causes"
     if "utf" in said.lower() or "unicode" in said.lower():
         fix = "save the file as UTF-8 throughout, or name its encoding: --encoding latin-1"
-    return InvalidInputError("FILES", part.source.path, f"cannot be read: {said}", fix)
+    found = re.search(r"CSV Error on Line: (\d+)\s*(?:Original Line: (.*))?", said)
+    if found is None:
+        rule = f"cannot be read: {lines[0][:300].rstrip('.')}"
+        return InvalidInputError("FILES", part.source.path, rule, fix)
+    rule = next((line for line in lines[1:] if not line.startswith("Original")), "is broken")
+    where = f"{part.source.path}, line {found.group(1)}"
+    value = repr((found.group(2) or "")[:60])
+    return InvalidInputError(where, value, f"cannot be read: {rule.rstrip('.')}", fix)
 
 
 def _check_infinite_and_text(engine: Engine, rows: Rows, wish: Wish) -> None:

@@ -142,14 +142,19 @@ def price(table: Table, replicates: int = REPLICATES, level: float = LEVEL, seed
     >>> found.chosen, [round(group.payment, 12) for group in found.groups.values()]
     ('C', [1.6, 2.0])
     """
-    if not 0 < level < 1:
-        raise InvalidInputError("--level", level, "must be in (0, 1)", "e.g. 0.95")
-    if replicates < 0:
-        raise InvalidInputError("--replicates", replicates, "must be >= 0", "e.g. 1000")
+    check_draws(replicates, level)
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(table, CandidateTable):
             return _price_candidates(table, replicates, level, seed)
         return _price_support(table, replicates, level, seed)
+
+
+def check_draws(replicates: int, level: float) -> None:
+    """Raise unless the bootstrap's settings make sense."""
+    if not 0 < level < 1:
+        raise InvalidInputError("--level", level, "must be in (0, 1)", "e.g. 0.95")
+    if replicates < 0:
+        raise InvalidInputError("--replicates", replicates, "must be >= 0", "e.g. 1000")
 
 
 def _price_candidates(table: CandidateTable, replicates: int, level: float, seed: int) -> Price:

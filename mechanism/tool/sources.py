@@ -53,7 +53,11 @@ class Source:
     comma: bool = False
 
     def sql(self, column: str) -> str:
-        """SQL of the named column."""
+        """SQL of the named column; raises where the file has none of this name."""
+        if column not in self.columns:
+            rule = f"has no column {column!r}"
+            fix = "name a reader that fits these columns, or none (`mechanism formats` lists them)"
+            raise InvalidInputError("FILES", self.path, rule, fix)
         return self.texts[self.columns.index(column)]
 
     def is_number(self, column: str) -> bool:

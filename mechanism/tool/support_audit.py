@@ -26,6 +26,7 @@ from mechanism.theorems.joint_reports import (
 from mechanism.tool.coalition import NAMES, FalseNames, Pair
 from mechanism.tool.custom_rule import audit_rule
 from mechanism.tool.findings import WAYS, Audit, GroupAudit, Lie
+from mechanism.tool.price import check_finite
 from mechanism.tool.tables import SupportTable
 from mechanism.tool.uncertainty import Noise
 
@@ -40,6 +41,8 @@ def audit_support(
 ) -> Audit:  # fmt: skip
     """Audit the first `PROMPTS` prompts, in games of equally many samples."""
     games = list(_games(table))
+    for game in games:
+        check_finite(game.scores())
     counts = np.array([game.batch_shape[0] for game in games], float)
     shares = counts / counts.sum()
     groups = {name: _group(games, shares, i, delta, epsilon) for i, name in enumerate(table.groups)}
