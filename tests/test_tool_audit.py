@@ -11,18 +11,18 @@ from typer.testing import CliRunner
 
 import mechanism
 from mechanism import CandidateGame, affine_maximizer_payments, sw_max
+from mechanism.attack.joint_reports import pair_gains
 from mechanism.cli import app
 from mechanism.places import data
-from mechanism.theorems.joint_reports import pair_gains
-from mechanism.tool.audit import (
+from mechanism.tool.auditing.candidates import (
     audit,
     least_reward_change,
     least_size_factors,
     reachable_by_reward,
     reachable_by_size,
 )
-from mechanism.tool.price import others_scores
-from mechanism.tool.support_audit import climb
+from mechanism.tool.auditing.support import climb
+from mechanism.tool.outcome import others_scores
 
 SOUPS = data("soups_helpful_harmless_humor.csv")
 WEIGHTS = "method,w_harmless,w_helpful,w_humor"

@@ -15,7 +15,7 @@ import mechanism
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
 from mechanism.places import data
-from mechanism.tool.audit import audit
+from mechanism.tool.auditing.candidates import audit
 from mechanism.tool.price import price
 from tests.broken_files import CASES, DIR, HAND
 
@@ -75,12 +75,28 @@ CELLS = st.one_of(
 NAMES = st.sampled_from(["candidate", "prompt", "sample", "divergence", "a", "b", "log_prob",
                          "log_prob_initial", "", "step", "completion", "advantage"])  # fmt: skip
 SIZES = st.sampled_from(["a=1", "a=1,b=2", "a=1e308", "b=2", "a=1e-9,b=1e9", "divergence=1"])
-OPTIONS = st.lists(st.sampled_from([
-    ("--lam", "0.5"), ("--lam", "0"), ("--missing", "drop"), ("--normalization", "none"),
-    ("--na", "1"), ("--candidate", "a"), ("--candidate", "prompt"), ("--format", "support"),
-    ("--format", "candidates"), ("--encoding", "latin-1"), ("--format", "trl"),
-    ("--format", "lm_eval"), ("--format", "ultrafeedback"), ("--level", "0.5"),
-]), max_size=3, unique=True).map(lambda pairs: [word for pair in pairs for word in pair])  # fmt: skip
+OPTIONS = st.lists(
+    st.sampled_from(
+        [
+            ("--lam", "0.5"),
+            ("--lam", "0"),
+            ("--missing", "drop"),
+            ("--normalization", "none"),
+            ("--na", "1"),
+            ("--candidate", "a"),
+            ("--candidate", "prompt"),
+            ("--format", "support"),
+            ("--format", "candidates"),
+            ("--encoding", "latin-1"),
+            ("--format", "trl"),
+            ("--format", "lm_eval"),
+            ("--format", "ultrafeedback"),
+            ("--level", "0.5"),
+        ]
+    ),
+    max_size=3,
+    unique=True,
+).map(lambda pairs: [word for pair in pairs for word in pair])
 
 
 @st.composite

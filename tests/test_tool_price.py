@@ -14,22 +14,11 @@ from typer.testing import CliRunner
 import mechanism
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
-from mechanism.places import data
 from mechanism.tool import tables
 from mechanism.tool.command import parse_sizes
-from mechanism.tool.formats import formats
 from mechanism.tool.price import price
 
 HAND = "candidate,a,b\nA,1,0\nB,0,1\nC,0.6,0.6\n"
-RUNS = {
-    "ric": (["obtained_score1=3", "obtained_score2=7"], []),
-    "trl": (["harmless_reward=3", "humor_reward=7"], ["--lam", "0.5"]),
-    "verl": (["harmless=3", "humor=7"], ["--candidate", "step"]),
-    "lm_eval": (["arc_easy=3", "gsm8k/exact_match=2"], ["--filter", "strict-match"]),
-    "rewardbench": (["helpful_rm=3", "harmless_rm=2"], ["--lam", "0.5"]),
-    "alpaca_eval": (["win_rate=3", "length_controlled_winrate=2"], []),
-    "ultrafeedback": (["helpfulness=3", "honesty=2"], ["--lam", "0.5", "--missing", "drop"]),
-}
 
 
 def run(*arguments):
@@ -110,42 +99,6 @@ def test_support_against_brute_force(tmp_path):
     assert found["prompts"] == 3 and found["samples"] == 11 and found["chosen"] is None
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_every_format_prices_its_example(name):
-    sizes, options = RUNS[name]
-    found = document("price", data("formats", name), "--sizes", ",".join(sizes), *options)
-    assert found["format"] == name and found["welfare"] > 0
-    assert all(group["payment"] >= 0 for group in found["groups"].values())
-    if name != "alpaca_eval":
-        for group in found["groups"].values():
-            assert group["payment_low"] <= group["payment"] + 1e-9
-            assert group["payment_low"] <= group["payment_high"]
-
-
-def test_ric_means_are_those_of_the_files():
-    import pandas as pd
-
-    table = mechanism.load(data("formats", "ric"), {"obtained_score1": 1, "obtained_score2": 1})
-    for j, name in enumerate(table.names):
-        frame = pd.read_csv(data("formats", "ric", f"eval_data_{name}.csv"))
-        own = frame[["obtained_score1", "obtained_score2"]].mean().to_numpy()
-        assert table.means[:, j] == pytest.approx(own, abs=1e-12)
-
-
-def test_rewardbench_pretty_lines_and_lists_are_one(tmp_path):
-    rows = [{"id": j, "scores_chosen": [1.0 + j], "scores_rejected": [0.5 * j]} for j in range(4)]
-    (tmp_path / "one.json").write_text("".join(json.dumps(r, indent=1) + "\n" for r in rows))
-    (tmp_path / "two.json").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    lists = {key: [row[key] for row in rows] for key in rows[0]}
-    (tmp_path / "three.json").write_text(json.dumps(lists))
-    (tmp_path / "four.json").write_text(json.dumps(rows))
-    table = mechanism.load(tmp_path, dict.fromkeys(("one", "two", "three", "four"), 1), lam=1.0)
-    rewards = np.concatenate([chunk.rewards for chunk in table.chunks()])
-    assert rewards.shape == (4, 4, 2)
-    assert (rewards == rewards[:, :1]).all()
-    assert sorted(rewards[:, 0, 0]) == [1.0, 2.0, 3.0, 4.0]
-
-
 def test_paired_bootstrap_covers(tmp_path):
     """Intervals of a payment must hold the value of the many prompts about 95 times in 100."""
     rng, hits, games = np.random.default_rng(0), 0, 150
@@ -162,7 +115,7 @@ def test_paired_bootstrap_covers(tmp_path):
 
 
 def test_blocks_of_prompts_give_the_same_intervals(tmp_path, monkeypatch):
-    from mechanism.tool import collect
+    from mechanism.tool.reading import collect
 
     rng = np.random.default_rng(3)
     lines = ["candidate,prompt,a,b"]
@@ -198,33 +151,6 @@ def test_warnings(tmp_path):
     assert any("cost" in note for note in found["notes"])
 
 
-@pytest.mark.parametrize(
-    ("text", "sizes"),
-    [
-        ("\ufeff" + HAND, "a=5,b=4"),
-        (HAND.replace("\n", "\r\n"), "a=5,b=4"),
-        (HAND.replace(",", ";").replace("0.6", "0,6"), "a=5,b=4"),
-        (HAND.replace(",", "\t"), "a=5,b=4"),
-        ("# a source note\n" + HAND, "a=5,b=4"),
-        (HAND.replace(",a,", ',"MMLU\n(5-shot)",'), "MMLU (5-shot)=5,b=4"),
-        (HAND.replace(",a,", ',"x, y=z",'), "x, y=z=5,b=4"),
-    ],
-)
-def test_odd_but_sound_files(tmp_path, text, sizes):
-    path = tmp_path / "odd.csv"
-    path.write_bytes(text.encode())
-    found = document("price", path, "--sizes", sizes)
-    assert [round(g["payment"], 12) for g in found["groups"].values()] == [1.6, 2.0]
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_encodings(tmp_path, encoding):
-    path = tmp_path / "t.csv"
-    path.write_bytes(HAND.replace("A,", "Zoë,").encode(encoding))
-    found = document("price", path, "--sizes", "a=5,b=4", "--encoding", encoding)
-    assert found["groups"]["b"]["without"] == "Zoë"
-
-
 def test_missing_rows_are_dropped_when_asked(tmp_path):
     (tmp_path / "t.csv").write_text(HAND + "D,,1\n")
     assert run("price", tmp_path / "t.csv", "--sizes", "a=5,b=4").exit_code == 2
@@ -244,15 +170,6 @@ def test_prompts_without_a_candidate(tmp_path):
     assert failed.exit_code == 2 and "'v'" in failed.stderr and "B" in failed.stderr
     found = document("price", path, "--sizes", "a=1", "--missing", "drop")
     assert found["prompts"] == 2 and any("1 prompts dropped" in note for note in found["notes"])
-
-
-def test_log_probabilities_make_the_divergence(tmp_path):
-    (tmp_path / "t.csv").write_text(
-        "candidate,prompt,sample,a,log_prob,log_prob_initial\n"
-        "A,p,0,1,-1,-3\nA,p,1,3,-2,-4\nB,p,0,1,-1,-1\nB,p,1,0,-1,-1\n"
-    )
-    found = document("price", tmp_path / "t.csv", "--sizes", "a=1", "--lam", "0.1")
-    assert found["chosen"] == "A" and found["welfare"] == pytest.approx(1 - 0.1 * 2)
 
 
 @pytest.mark.parametrize(
@@ -307,10 +224,3 @@ def test_interrupt_says_what_was_kept(hand, monkeypatch):
     monkeypatch.setattr(loading, "ingest", stop)
     result = run("price", hand, "--sizes", "a=5,b=4", "--output", "x.json")
     assert result.exit_code == 130 and "x.json" in result.stderr
-
-
-def test_every_format_is_listed_with_an_example():
-    listed = json.loads(run("formats", "--json").stdout)
-    assert [one["name"] for one in listed] == list(formats())
-    assert all(one["example"] and one["command"].startswith("mechanism price") for one in listed)
-    assert "rewardbench" in run("formats").stdout

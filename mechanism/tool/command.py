@@ -185,9 +185,9 @@ def audit(
 
     Example: mechanism audit table.csv --sizes harmless=3,humor=7
     """
-    from mechanism.tool import audit_render
-    from mechanism.tool.audit import audit as run
-    from mechanism.tool.custom_rule import imported
+    from mechanism.tool.auditing import render as audit_render
+    from mechanism.tool.auditing.candidates import audit as run
+    from mechanism.tool.auditing.custom_rule import imported
     from mechanism.tool.loading import opened
     from mechanism.tool.price import price as run_price
 

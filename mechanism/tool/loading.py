@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 
 from mechanism.core.errors import InvalidInputError, as_floats, require
 from mechanism.core.validation import check_last, check_matrix
-from mechanism.tool import collect, formats
-from mechanism.tool.engine import MEMORY, Engine
-from mechanism.tool.normal import Wish, ingest
-from mechanism.tool.sources import ENCODINGS, expand, open_source
+from mechanism.tool import formats
+from mechanism.tool.reading import collect
+from mechanism.tool.reading.engine import MEMORY, Engine
+from mechanism.tool.reading.ingest import ingest
+from mechanism.tool.reading.normal import Wish
+from mechanism.tool.reading.sources import ENCODINGS, expand, open_source
 from mechanism.tool.tables import (
     CandidateTable,
     Scaling,

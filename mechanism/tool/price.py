@@ -12,108 +12,23 @@ Source: Definition 4.1, Equation (1) and Section 6, arXiv:2405.16276v4; Efron (1
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
-from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.core.payments import affine_maximizer_payments, leave_one_out_scores
+from mechanism.core.errors import Floats
+from mechanism.core.payments import affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
-from mechanism.tool.normal import listed
-from mechanism.tool.tables import Blocks, CandidateTable, SupportTable, Table, scaled
-
-REPLICATES, LEVEL = 1000, 0.95
-ROUNDING = 1e-14
-TIE = 1e-9  # of the welfare's scale: closer than this, two candidates tie
-BATCH = 4_000_000  # numbers of a bootstrap batch: 32 MB an array
-
-
-@dataclass(frozen=True)
-class GroupPrice:
-    """What one group gets and pays.
-
-    Attributes
-    ----------
-    size : float
-        w_i.
-    valuation : float
-        v_i of one member, normalised.
-    payment : float
-    payment_low, payment_high : float or None
-        Ends of the interval; None where the table has no prompts.
-    utility : float
-        w_i v_i less the payment.
-    pivotal : bool
-        Whether the outcome would be another without the group; the payment says by how much.
-    without : str or None
-        The candidate that would be chosen without the group.
-    """
-
-    size: float
-    valuation: float
-    payment: float
-    payment_low: float | None
-    payment_high: float | None
-    utility: float
-    pivotal: bool
-    without: str | None
-
-
-@dataclass(frozen=True)
-class Price:
-    """What the mechanism does on a table.
-
-    Attributes
-    ----------
-    chosen : str or None
-        The chosen candidate; None where samples are reweighted.
-    welfare : float
-        ASW of the outcome.
-    groups : dict of str to GroupPrice
-    warnings : tuple of str
-        What may make the numbers misleading.
-    notes : tuple of str
-        What was left out, dropped or assumed.
-    other_probability : float or None
-        Share of bootstrap replicates in which another candidate is chosen.
-    runner_up : str or None
-        The second-best candidate.
-    margin : float or None
-        How much welfare the second-best falls short.
-    candidates, prompts, samples : int or None
-        Size of the table.
-    effective_samples : dict or None
-        Samples: median and least of the effective number a prompt.
-    format, normalization : str
-    lam : float or None
-    replicates, seed : int
-    level : float
-    """
-
-    chosen: str | None
-    welfare: float
-    groups: dict[str, GroupPrice]
-    warnings: tuple[str, ...]
-    notes: tuple[str, ...]
-    other_probability: float | None
-    runner_up: str | None
-    margin: float | None
-    candidates: int | None
-    prompts: int
-    samples: int | None
-    effective_samples: dict[str, float] | None
-    format: str
-    normalization: str
-    lam: float | None
-    replicates: int
-    seed: int
-    level: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, in the order of the fields."""
-        return asdict(self)
+from mechanism.tool.bootstrap import (
+    LEVEL,
+    REPLICATES,
+    block_intervals,
+    check_draws,
+    resampled,
+)
+from mechanism.tool.outcome import TIE, GroupPrice, Price, check_finite, others_scores, settled
+from mechanism.tool.reading.normal import listed
+from mechanism.tool.tables import CandidateTable, SupportTable, Table, scaled
 
 
 def price(table: Table, replicates: int = REPLICATES, level: float = LEVEL, seed: int = 0) -> Price:
@@ -149,14 +64,6 @@ def price(table: Table, replicates: int = REPLICATES, level: float = LEVEL, seed
         return _price_support(table, replicates, level, seed)
 
 
-def check_draws(replicates: int, level: float) -> None:
-    """Raise unless the bootstrap's settings make sense."""
-    if not 0 < level < 1:
-        raise InvalidInputError("--level", level, "must be in (0, 1)", "e.g. 0.95")
-    if replicates < 0:
-        raise InvalidInputError("--replicates", replicates, "must be >= 0", "e.g. 1000")
-
-
 def _price_candidates(table: CandidateTable, replicates: int, level: float, seed: int) -> Price:
     game = table.game()
     scores = game.scores()
@@ -187,24 +94,6 @@ def _price_candidates(table: CandidateTable, replicates: int, level: float, seed
         len(table.names), table.prompts, None, None, table.format, table.normalization, table.lam,
         used, seed, level,
     )  # fmt: skip
-
-
-def settled(payments: Floats, scores: Floats) -> Floats:
-    """Payments that are 0 but for rounding, as 0."""
-    return np.where(np.abs(payments) <= ROUNDING * np.abs(scores).max(initial=0.0), 0.0, payments)
-
-
-def others_scores(game: CandidateGame) -> Floats:
-    """ASW_-i of every candidate, shape (n, k): summed without group i, nothing cancels."""
-    total = leave_one_out_scores(game.sizes, game.values)
-    return total if game.divergences is None else total - game.divergences
-
-
-def check_finite(scores: Floats) -> None:
-    """Raise where rewards times sizes overflow."""
-    if not np.isfinite(scores).all():
-        rule = "rewards times sizes are too large for floating-point numbers"
-        raise InvalidInputError("welfare", "infinite", rule, "rescale rewards or sizes")
 
 
 def _candidate_warnings(
@@ -251,34 +140,6 @@ def _intervals(
     return low, high, float(1 - np.concatenate(choices).mean())
 
 
-def resampled(
-    table: CandidateTable, blocks: Blocks, replicates: int, seed: int
-) -> Iterator[tuple[Floats, Floats | None]]:
-    """Mean rewards (R, n, k) and divergences (R, k) of bootstrap replicates, batch by batch."""
-    rng = np.random.default_rng(seed)
-    n, k, number = blocks.sums.shape
-    batch = max(1, min(replicates, BATCH // max(number, n * k)))
-    for start in range(0, replicates, batch):
-        size, drawn_for = min(batch, replicates - start), {}
-        for present in blocks.counts > 0:  # rewards on the same prompts share their draw
-            key, own_number = present.tobytes(), int(present.sum())
-            if key not in drawn_for:
-                share = present / own_number
-                drawn_for[key] = rng.multinomial(own_number, share, size).astype(float)
-        own = [drawn_for[present.tobytes()] for present in blocks.counts > 0]
-        means = np.stack(
-            [(own[i] @ blocks.sums[i].T) / _counted(own[i] @ blocks.counts[i]) for i in range(n)],
-            axis=1,
-        )
-        costs = blocks.divergences
-        drawn = None if costs is None else (own[0] @ costs.T) / _counted(own[0] @ blocks.counts[0])
-        yield means, drawn
-
-
-def _counted(counts: Floats) -> Floats:
-    return np.maximum(counts, 1.0)[:, None]
-
-
 def _price_support(table: SupportTable, replicates: int, level: float, seed: int) -> Price:
     n = len(table.groups)
     sums, counts = np.zeros((table.blocks, 2 * n + 1)), np.zeros(table.blocks)
@@ -298,7 +159,7 @@ def _price_support(table: SupportTable, replicates: int, level: float, seed: int
         shares.append(ess / policy.shape[-1])
     mean = sums.sum(axis=0) / counts.sum()
     payments, valuations = mean[:n], mean[n : 2 * n]
-    low, high = _support_intervals(sums[:, :n], counts, replicates, level, seed)
+    low, high = block_intervals(sums[:, :n], counts, replicates, level, seed)
     ess, share = np.concatenate(effective), np.concatenate(shares)
     scale = float(np.abs(table.sizes).sum())
     groups = {
@@ -329,17 +190,3 @@ def _price_support(table: SupportTable, replicates: int, level: float, seed: int
         {"median": float(np.median(ess)), "least": float(ess.min())}, table.format,
         table.normalization, table.lam, replicates if low is not None else 0, seed, level,
     )  # fmt: skip
-
-
-def _support_intervals(
-    sums: Floats, counts: Floats, replicates: int, level: float, seed: int
-) -> tuple[Floats | None, Floats | None]:
-    number = len(counts)
-    if number < 2 or replicates == 0:
-        return None, None
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(number, np.full(number, 1 / number), replicates).astype(float)
-    means = (draws @ sums) / _counted(draws @ counts)
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return low, high

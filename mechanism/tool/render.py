@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from mechanism.tool.formats.base import Format
-from mechanism.tool.price import Price
+from mechanism.tool.outcome import Price
 
 BAR = 12  # characters of the longest bar
 

@@ -5,8 +5,8 @@ from importlib import import_module
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.tool.formats.base import Format
-from mechanism.tool.normal import Normal, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Wish, listed
+from mechanism.tool.reading.sources import Source
 
 # the order in which they are tried: the most particular columns first
 NAMES = (

@@ -8,8 +8,8 @@ Source: tatsu-lab/alpaca_eval, `src/alpaca_eval/leaderboards`, `*_leaderboard.cs
 from collections.abc import Sequence
 
 from mechanism.tool.formats.base import Format, has, left_out, pick
-from mechanism.tool.normal import Normal, Part, Wish
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Part, Wish
+from mechanism.tool.reading.sources import Source
 
 ERRORS = ("standard_error", "lc_standard_error")
 COUNTS = ("n_wins", "n_wins_base", "n_draws", "n_total")

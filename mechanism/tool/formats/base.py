@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.tool.normal import Normal, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Wish, listed
+from mechanism.tool.reading.sources import Source
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,18 @@ get intervals; with `sample` the samples of a prompt are averaged. Where `log_pr
 from collections.abc import Sequence
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.tool.engine import literal
 from mechanism.tool.formats.base import Format, has, left_out, pick
-from mechanism.tool.normal import DIVERGENCE, LOG_PROB, LOG_PROB_INITIAL, Normal, Part, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.engine import literal
+from mechanism.tool.reading.normal import (
+    DIVERGENCE,
+    LOG_PROB,
+    LOG_PROB_INITIAL,
+    Normal,
+    Part,
+    Wish,
+    listed,
+)
+from mechanism.tool.reading.sources import Source
 
 KEYS = ("candidate", "prompt", "sample", DIVERGENCE, LOG_PROB, LOG_PROB_INITIAL)
 

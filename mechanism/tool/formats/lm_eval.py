@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.tool.engine import literal
 from mechanism.tool.formats.base import Format, has
-from mechanism.tool.normal import Normal, Part, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.engine import literal
+from mechanism.tool.reading.normal import Normal, Part, Wish, listed
+from mechanism.tool.reading.sources import Source
 
 TEXTS = {
     "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.tool.formats.base import Format, unique_names
-from mechanism.tool.normal import Normal, Part, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Part, Wish, listed
+from mechanism.tool.reading.sources import Source
 
 LISTS = (("scores_chosen", "scores_rejected"), ("chosen", "rejected"), ("scores",))
 

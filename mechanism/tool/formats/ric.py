@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from mechanism.tool.formats.base import Format, has, left_out, unique_names
 from mechanism.tool.formats.candidates import one_per_file
-from mechanism.tool.normal import Normal, Wish
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Wish
+from mechanism.tool.reading.sources import Source
 
 KEYS = {"", "prompt", "response"}
 

@@ -7,8 +7,8 @@ Columns: `prompt`, `sample`, rewards. With `log_prob` (of the model that drew th
 from collections.abc import Sequence
 
 from mechanism.tool.formats.base import Format, has, left_out, pick
-from mechanism.tool.normal import LOG_PROB, LOG_PROB_INITIAL, Normal, Part, Wish
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import LOG_PROB, LOG_PROB_INITIAL, Normal, Part, Wish
+from mechanism.tool.reading.sources import Source
 
 KEYS = ("prompt", "sample", LOG_PROB, LOG_PROB_INITIAL)
 

@@ -10,8 +10,8 @@ Source: TRL 1.16, `trainer/rloo_trainer.py` and `grpo_trainer.py`, `log_completi
 from collections.abc import Sequence
 
 from mechanism.tool.formats.base import Format, has, left_out, pick
-from mechanism.tool.normal import Form, Normal, Part, Wish
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Form, Normal, Part, Wish
+from mechanism.tool.reading.sources import Source
 
 KEYS = ("step", "prompt", "completion", "advantage", "images")
 REFUSED = {

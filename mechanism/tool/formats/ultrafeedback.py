@@ -8,10 +8,10 @@ Source: openbmb/UltraFeedback, data card.
 from collections.abc import Sequence
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.tool.engine import literal
 from mechanism.tool.formats.base import Format, has
-from mechanism.tool.normal import Normal, Part, Wish, listed
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.engine import literal
+from mechanism.tool.reading.normal import Normal, Part, Wish, listed
+from mechanism.tool.reading.sources import Source
 
 ASPECTS = ("instruction_following", "honesty", "truthfulness", "helpfulness")
 

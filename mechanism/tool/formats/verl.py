@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from mechanism.tool.formats.base import Format, has
 from mechanism.tool.formats.trl import rollouts
-from mechanism.tool.normal import Normal, Wish
-from mechanism.tool.sources import Source
+from mechanism.tool.reading.normal import Normal, Wish
+from mechanism.tool.reading.sources import Source
 
 KEYS = ("input", "output", "gts", "score", "step")
 REFUSED = {

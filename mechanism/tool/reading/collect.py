@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.tool.engine import Engine
-from mechanism.tool.normal import (
+from mechanism.tool.reading.engine import Engine
+from mechanism.tool.reading.normal import (
     DIVERGENCE,
     LOG_PROB,
     LOG_PROB_INITIAL,

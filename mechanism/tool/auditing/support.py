@@ -13,22 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from mechanism.core.errors import Floats
-from mechanism.core.payments import affine_maximizer_payments
-from mechanism.core.rlhf_game import RLHFGame
-from mechanism.core.sw_max import solve, sw_max
-from mechanism.theorems.best_response import utility_gradient
-from mechanism.theorems.joint_reports import (
+from mechanism.attack.best_response import utility_gradient
+from mechanism.attack.joint_reports import (
     false_name_payments,
     joint_gains,
     with_sizes_scaled,
 )
-from mechanism.tool.coalition import NAMES, FalseNames, Pair
-from mechanism.tool.custom_rule import audit_rule
-from mechanism.tool.findings import WAYS, Audit, GroupAudit, Lie
-from mechanism.tool.price import check_finite
+from mechanism.core.errors import Floats
+from mechanism.core.payments import affine_maximizer_payments
+from mechanism.core.rlhf_game import RLHFGame
+from mechanism.core.sw_max import solve, sw_max
+from mechanism.tool.auditing.coalition import NAMES, FalseNames, Pair
+from mechanism.tool.auditing.custom_rule import audit_rule
+from mechanism.tool.auditing.findings import WAYS, Audit, GroupAudit, Lie
+from mechanism.tool.auditing.uncertainty import Noise
+from mechanism.tool.outcome import check_finite
 from mechanism.tool.tables import SupportTable
-from mechanism.tool.uncertainty import Noise
 
 PROMPTS = 200  # prompts that are searched
 STEPS = 60

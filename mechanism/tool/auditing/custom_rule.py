@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mechanism.attack.best_response import derivative_free_search
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.best_response import derivative_free_search
 
 BUDGET = 400  # runs of the rule for each group
 

@@ -5,15 +5,15 @@ from itertools import combinations, islice
 
 import numpy as np
 
-from mechanism.core.payments import affine_maximizer_payments
-from mechanism.core.rlhf_game import CandidateGame
-from mechanism.core.sw_max import sw_max
-from mechanism.theorems.joint_reports import (
+from mechanism.attack.joint_reports import (
     false_name_payments,
     joint_gains,
     pair_gains,
     with_sizes_scaled,
 )
+from mechanism.core.payments import affine_maximizer_payments
+from mechanism.core.rlhf_game import CandidateGame
+from mechanism.core.sw_max import sw_max
 
 NAMES = (1, 2, 5, 10, 100)
 PAIRS = 300  # pairs that are looked at, of n (n - 1) / 2

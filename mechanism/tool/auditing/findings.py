@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mechanism.tool.coalition import FalseNames, Pair
-from mechanism.tool.custom_rule import RuleAudit
-from mechanism.tool.rescaling import ScaleAttack
-from mechanism.tool.uncertainty import Noise
+from mechanism.tool.auditing.coalition import FalseNames, Pair
+from mechanism.tool.auditing.custom_rule import RuleAudit
+from mechanism.tool.auditing.rescaling import ScaleAttack
+from mechanism.tool.auditing.uncertainty import Noise
 
 WAYS = ("reward", "size", "reward and size")
 

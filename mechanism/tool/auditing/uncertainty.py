@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechanism.core.errors import Floats
-from mechanism.tool.price import resampled
+from mechanism.tool.bootstrap import resampled
 from mechanism.tool.tables import CandidateTable, scaled
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.tool.engine import Engine, identifier, literal
+from mechanism.tool.reading.engine import Engine, identifier, literal
 
 Kind = Literal["text", "json", "parquet"]
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")

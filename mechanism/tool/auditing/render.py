@@ -2,7 +2,7 @@
 
 from rich.console import RenderableType
 
-from mechanism.tool.findings import Audit
+from mechanism.tool.auditing.findings import Audit
 from mechanism.tool.render import grid, number, plain, remarks
 
 

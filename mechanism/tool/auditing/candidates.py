@@ -21,14 +21,15 @@ from numpy.typing import NDArray
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
-from mechanism.tool import coalition
-from mechanism.tool.custom_rule import audit_rule
-from mechanism.tool.findings import WAYS, Audit, GroupAudit, Lie
-from mechanism.tool.price import LEVEL, REPLICATES, check_draws, check_finite, others_scores
-from mechanism.tool.rescaling import scale_attack
-from mechanism.tool.support_audit import audit_support
+from mechanism.tool.auditing import coalition
+from mechanism.tool.auditing.custom_rule import audit_rule
+from mechanism.tool.auditing.findings import WAYS, Audit, GroupAudit, Lie
+from mechanism.tool.auditing.rescaling import scale_attack
+from mechanism.tool.auditing.support import audit_support
+from mechanism.tool.auditing.uncertainty import Noise, noise_of
+from mechanism.tool.bootstrap import LEVEL, REPLICATES, check_draws
+from mechanism.tool.outcome import check_finite, others_scores
 from mechanism.tool.tables import CandidateTable, Table
-from mechanism.tool.uncertainty import Noise, noise_of
 
 
 def audit(

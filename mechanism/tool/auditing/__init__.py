@@ -1,0 +1,1 @@
+"""What groups could gain by lying about a table, alone or together."""

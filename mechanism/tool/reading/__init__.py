@@ -1,0 +1,1 @@
+"""From files to rows in the engine to tables in memory."""
