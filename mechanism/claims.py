@@ -85,6 +85,7 @@ INTERIOR = "the optimum is positive everywhere"
 _AFF, _GRAD = "payments/affine_maximizer", "incentives/gradient"
 _EQUIVALENCE, _NECESSARY = "payments/payment_equivalence", "payments/necessary_payments"
 _NOISE, _CHEAP = "practice/approximate_dsic", "practice/efficient_payments"
+_TOGETHER = "practice/coalitions"
 _ALL = (
     Claim("def-3.2", "The affine maximizer mechanism is DSIC.", (EXACT,), _AFF,
           "affine_maximizer:check_dsic"),
@@ -148,6 +149,14 @@ _ALL = (
     Claim("prop-E.2", "Implementable if and only if cyclically monotone; then V implements.",
           ("all types of one group",), "practice/cycle_monotonicity",
           "cycle_monotonicity:check_prop_E_2"),
+    Claim("false-names", "Splitting a group over several names never raises its total payment.",
+          (EXACT, "all names report the group's reward"), _TOGETHER,
+          "coalitions:check_false_names"),
+    Claim("false-names-rate", "m equal names pay at most (w span)^2 / (8 lam m) together.",
+          (EXACT, "KL"), _TOGETHER, "coalitions:check_false_names_rate"),
+    Claim("collusion", "Two groups can have any candidate for nothing, and gain no more than that.",
+          (EXACT, "a finite candidate set", "sizes are not verified"), _TOGETHER,
+          "coalitions:check_collusion"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
           (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area"),
     Claim("one-run", "One training with random shares of size: truthful in expectation.",

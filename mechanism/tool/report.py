@@ -8,6 +8,7 @@ escaped wherever it is shown. The page forbids itself scripts and any fetching.
 import html
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -64,7 +65,8 @@ def page(notebook: Any) -> str:
     body = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            body.append(str(markdown2html(cell.source)))
+            words = str(markdown2html(cell.source))
+            body.append(re.sub(r'<a class="anchor-link".*?</a>', "", words))
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:

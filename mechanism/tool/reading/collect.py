@@ -213,7 +213,7 @@ def support_table(engine: Engine, rows: Rows, wish: Wish, asked: Asked) -> Suppo
         A sample that comes twice, a reward that is equal everywhere under min-max, or no lam.
     """
     if asked.lam is None:
-        rule = f"is needed: {rows.normal.format} files hold samples, which the mechanism reweights"
+        rule = f"{rows.normal.format} files hold samples, and reweighting them needs its value"
         fix = "e.g. --lam 0.1, in units of the normalised rewards per nat"
         if rows.normal.format in ("trl", "verl"):
             fix += "; or --candidate step, to choose among checkpoints"
