@@ -17,6 +17,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.places import data
 from mechanism.tool.auditing.candidates import audit
 from mechanism.tool.price import price
+from mechanism.tool.reading.engine import Engine
 from tests.broken_files import CASES, DIR, HAND
 
 RUNNER = CliRunner()
@@ -52,6 +53,14 @@ def test_broken_file_is_refused_in_one_message(tmp_path, monkeypatch, name, comm
     for word in words:
         assert word in found.stderr, found.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == before  # nothing was executed or left
+
+
+def test_the_engine_keeps_its_own_bar_off_standard_output():
+    with Engine(quiet=True) as engine:
+        rows = engine.rows(
+            "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar_print'"
+        )
+    assert rows == [("false",)]
 
 
 def test_there_are_forty_and_more():

@@ -60,6 +60,8 @@ class Engine:
                 "allow_community_extensions": "false",
             },
         )
+        # its own bar would go to standard output, among the JSON
+        self.connection.execute("SET enable_progress_bar_print = false")
 
     def __enter__(self) -> Self:
         return self
