@@ -25,6 +25,7 @@ app = Application(
     context_settings=NAMES,
     help=__doc__,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
 reproduce = typer.Typer(help="Recompute the paper's tables, cell by cell.", no_args_is_help=True)

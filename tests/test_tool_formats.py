@@ -98,3 +98,19 @@ def test_every_format_is_listed_with_an_example():
     assert [one["name"] for one in listed] == list(formats())
     assert all(one["example"] and one["command"].startswith("mechanism price") for one in listed)
     assert "rewardbench" in run("formats").stdout
+
+
+def test_costs_are_negated(tmp_path):
+    (tmp_path / "t.csv").write_text("candidate,quality,price\nA,1,9\nB,0.9,1\n")
+    found = document("price", tmp_path / "t.csv", "--sizes", "price=1", "--negate", "price")
+    assert found["chosen"] == "B"
+    assert (
+        run("price", tmp_path / "t.csv", "--sizes", "quality=1", "--negate", "price").exit_code == 2
+    )
+    board = data("formats", "alpaca_eval")
+    assert run("price", board, "--sizes", "avg_length=1", "--negate", "avg_length").exit_code == 0
+
+
+def test_version_and_short_help():
+    assert run("--version").stdout.startswith("mechanism ")
+    assert "price" in run("-h").stdout and "--sizes" in run("price", "-h").stdout

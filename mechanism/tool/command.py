@@ -37,6 +37,10 @@ Missing = Annotated[str, typer.Option("--missing", help="Rows without a reward: 
 Na = Annotated[
     list[str] | None, typer.Option("--na", metavar="TEXT", help="Means no reward; repeatable.")
 ]
+Negate = Annotated[
+    list[str] | None,
+    typer.Option("--negate", metavar="NAME", help="A cost: turn its sign; repeatable."),
+]
 Filter = Annotated[
     str | None, typer.Option("--filter", help="lm-eval: the filter whose rows count.")
 ]
@@ -132,7 +136,8 @@ def printable(text: str) -> str:
 def price(
     files: Files, sizes: Sizes, lam: Lam = None, normalization: Normalization = "min-max",
     format: FormatName = None, candidate: Candidate = None, missing: Missing = "error",
-    na: Na = None, filter: Filter = None, encoding: Encoding = None, memory: Memory = "1GB",
+    na: Na = None, negate: Negate = None, filter: Filter = None, encoding: Encoding = None,
+    memory: Memory = "1GB",
     replicates: Replicates = 1000, level: Level = 0.95, seed: Seed = 0, as_json: Json = False,
     output: Output = None, figure: Figure = None, report: Report = None,
 ) -> None:  # fmt: skip
@@ -148,7 +153,7 @@ def price(
         _check_outputs(figure, report)
         with opened(
             files, parse_sizes(sizes), lam, cast(Any, normalization), format, candidate,
-            cast(Any, missing), na or (), filter, encoding, memory,
+            cast(Any, missing), na or (), filter, encoding, negate or (), memory,
         ) as table:  # fmt: skip
             found = run(table, replicates, level, seed)
         document = found.as_dict()
@@ -167,7 +172,8 @@ def price(
 def audit(
     files: Files, sizes: Sizes, lam: Lam = None, normalization: Normalization = "min-max",
     format: FormatName = None, candidate: Candidate = None, missing: Missing = "error",
-    na: Na = None, filter: Filter = None, encoding: Encoding = None, memory: Memory = "1GB",
+    na: Na = None, negate: Negate = None, filter: Filter = None, encoding: Encoding = None,
+    memory: Memory = "1GB",
     replicates: Replicates = 1000, level: Level = 0.95, seed: Seed = 0,
     delta: Annotated[
         float, typer.Option("--delta", help="How far from the optimum training may end.")
@@ -196,7 +202,7 @@ def audit(
         rule = None if payments is None else imported(payments)
         with opened(
             files, parse_sizes(sizes), lam, cast(Any, normalization), format, candidate,
-            cast(Any, missing), na or (), filter, encoding, memory,
+            cast(Any, missing), na or (), filter, encoding, negate or (), memory,
         ) as table:  # fmt: skip
             found = run(table, delta, epsilon, rule, replicates, level, seed)
             priced = run_price(table, replicates, level, seed) if report is not None else None

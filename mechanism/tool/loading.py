@@ -38,6 +38,7 @@ def load(
     na: Sequence[str] = (),
     filter: str | None = None,
     encoding: str | None = None,
+    negate: Sequence[str] = (),
 ) -> Table:
     r"""Read score files into a `CandidateTable` or a `SupportTable`.
 
@@ -62,6 +63,8 @@ def load(
     filter : str, optional
         lm-eval's filter.
     encoding : {"utf-8", "latin-1", "utf-16"}, optional
+    negate : sequence of str
+        Rewards that are costs (price, length): their sign is turned.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def load(
     """
     with opened(
         path, sizes, lam, normalization, format, candidate, missing, na, filter, encoding,
-        quiet=True,
+        negate, quiet=True,
     ) as table:  # fmt: skip
         if isinstance(table, CandidateTable):
             return table
@@ -100,6 +103,7 @@ def opened(
     na: Sequence[str] = (),
     filter: str | None = None,
     encoding: str | None = None,
+    negate: Sequence[str] = (),
     memory: str = MEMORY,
     quiet: bool = False,
 ) -> Iterator[Table]:
@@ -114,7 +118,7 @@ def opened(
         if value not in allowed:
             rule = f"must be one of {', '.join(word for word in allowed if word)}"
             raise InvalidInputError(name, value, rule, "name one of these")
-    wish = Wish(groups, candidate, missing, tuple(na), filter)
+    wish = Wish(groups, candidate, missing, tuple(na), filter, tuple(negate))
     paths = expand([path] if isinstance(path, (str, Path)) else path)
     asked = collect.Asked(array, normalization, lam)
     with Engine(memory, quiet) as engine:

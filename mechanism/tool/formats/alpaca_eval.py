@@ -17,7 +17,7 @@ REFUSED = {
     **dict.fromkeys(ERRORS, "it is the error of a win rate: no reward"),
     **dict.fromkeys(COUNTS, "it is a count: no reward"),
     "mode": "it is a text: no reward",
-    "avg_length": "it is a cost: the largest would win",
+    "avg_length": "it is a cost, and the largest would win (--negate avg_length turns its sign)",
 }
 
 

@@ -51,9 +51,10 @@ def pick(
     InvalidInputError
         A group without a column, or one that is no reward in this format.
     """
-    kept = [name for name in source.columns if name and name not in set(reserved)]
+    hidden = set(reserved) - set(wish.negate)
+    kept = [name for name in source.columns if name and name not in hidden]
     for name in wish.groups:
-        if refused and name in refused:
+        if refused and name in refused and name not in wish.negate:
             raise InvalidInputError("--sizes", name, refused[name], f"choose from {listed(kept)}")
         if name not in kept:
             rule = f"{source.path} has no reward of this name"

@@ -21,6 +21,10 @@ def ingest(engine: Engine, normal: Normal, wish: Wish) -> Rows:
         has_prompt=any(part.prompt for part in normal.parts),
         has_sample=any(part.sample for part in normal.parts), notes=list(normal.notes),
     )  # fmt: skip
+    for name in wish.negate:
+        if name not in wish.groups:
+            rule, fix = "is not among the groups", "name it in --sizes too"
+            raise InvalidInputError("--negate", name, rule, fix)
     columns = "".join(f", v{k} DOUBLE" for k in range(len(rows.values)))
     engine.execute(
         "CREATE TEMP TABLE rows (part INTEGER, candidate VARCHAR, prompt UBIGINT, sample UBIGINT"
@@ -38,7 +42,8 @@ def _read_part(engine: Engine, rows: Rows, number: int, part: Part, wish: Wish) 
     import duckdb
 
     values = [
-        parsed(*part.numbers[name], part.source.comma, wish.markers)
+        ("-" if name in wish.negate else "")
+        + f"({parsed(*part.numbers[name], part.source.comma, wish.markers)})"
         if name in part.numbers
         else "NULL"
         for name in rows.values

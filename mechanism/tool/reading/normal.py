@@ -36,6 +36,8 @@ class Wish:
         Texts that mean "no reward", besides the usual ones.
     filter : str or None
         lm-eval's filter to take.
+    negate : tuple of str
+        Rewards that are costs: less is better, so the sign is turned.
     """
 
     groups: tuple[str, ...]
@@ -43,6 +45,7 @@ class Wish:
     missing: Literal["error", "drop"] = "error"
     markers: tuple[str, ...] = ()
     filter: str | None = None
+    negate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
