@@ -3,8 +3,11 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.tool import tables
 from mechanism.tool.command import parse_sizes
 from mechanism.tool.price import price
+from mechanism.tool.reading.engine import Engine
 
 HAND = "candidate,a,b\nA,1,0\nB,0,1\nC,0.6,0.6\n"
 
@@ -213,6 +217,17 @@ def test_pipes_interrupts_and_ascii(hand):
     hand.write_text(HAND.replace("C,", "Zoë,"), encoding="utf-8")
     ascii = subprocess.run(command, capture_output=True, env=env)
     assert ascii.returncode == 0 and b"Traceback" not in ascii.stderr
+
+
+def test_ctrl_c_stops_a_running_statement():
+    with Engine(quiet=True) as engine:
+        timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            engine.one("SELECT sum(sqrt(i)) FROM range(1000000000000) t(i)")
+        assert time.monotonic() - start < 20  # alone it would take hours
+        assert engine.one("SELECT 1") == (1,)
 
 
 def test_interrupt_says_what_was_kept(hand, monkeypatch):

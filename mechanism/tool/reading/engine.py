@@ -8,12 +8,11 @@ Source: DuckDB documentation, "Configuration", "Tuning Workloads" (larger than m
 
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from mechanism.core.errors import InvalidInputError
 
 MEMORY = "1GB"  # of DuckDB alone: numpy's arrays and the interpreter come on top, 2 GB in all
 PATIENCE = 2.0  # seconds before progress is shown
+Result = TypeVar("Result")
 
 
 def identifier(name: str) -> str:
@@ -77,8 +77,7 @@ class Engine:
 
     def rows(self, sql: str, doing: str = "counting") -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
-        with self._watched(doing):
-            return self.connection.execute(sql).fetchall()
+        return self._run(lambda: self.connection.execute(sql).fetchall(), doing)
 
     def one(self, sql: str, doing: str = "counting") -> tuple[Any, ...]:
         """Run one statement and return its only row."""
@@ -86,56 +85,52 @@ class Engine:
 
     def arrays(self, sql: str, doing: str = "averaging") -> dict[str, NDArray[Any]]:
         """Run one statement and return its columns as numpy arrays; NULL becomes NaN."""
-        with self._watched(doing):
-            found = self.connection.execute(sql).fetchnumpy()
+        found = self._run(lambda: self.connection.execute(sql).fetchnumpy(), doing)
         return {name: _filled(column) for name, column in found.items()}
 
     def execute(self, sql: str, doing: str = "reading") -> None:
         """Run one statement for its effect."""
-        with self._watched(doing):
-            self.connection.execute(sql)
+        self._run(lambda: self.connection.execute(sql), doing)
 
-    @contextmanager
-    def _watched(self, doing: str) -> Iterator[None]:
-        """Show progress on standard error once a statement takes longer than two seconds."""
+    def _run(self, work: Callable[[], Result], doing: str) -> Result:
+        """Do the work in a thread, so that Ctrl-C stops it at once; say how far it is.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After the statement was stopped.
+        InvalidInputError
+            Where neither memory nor the temporary folder is large enough.
+        """
         import duckdb
 
-        done = threading.Event()
-        watch = threading.Thread(target=self._progress, args=(doing, done), daemon=True)
-        if not self.quiet:
-            watch.start()
-        try:
-            yield
-        except duckdb.InterruptException:
-            raise KeyboardInterrupt from None
-        except RuntimeError as error:
-            if "interrupted" in str(error).lower():
-                raise KeyboardInterrupt from None
-            raise
-        except duckdb.OutOfMemoryException as error:
-            rule = str(error).split("\n")[0]
-            fix = "free space in the temporary folder (TMPDIR), or raise --memory"
-            raise InvalidInputError("--memory", "too small", rule, fix) from None
-        finally:
-            done.set()
-            if watch.is_alive():
-                watch.join()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            future = pool.submit(work)
+            try:
+                self._wait(future, doing)
+                return future.result()
+            except KeyboardInterrupt:
+                self.connection.interrupt()
+                raise
+            except duckdb.OutOfMemoryException as error:
+                rule = str(error).split("\n")[0].rstrip(".")
+                fix = "free space in the temporary folder (TMPDIR), or raise --memory"
+                raise InvalidInputError("--memory", "too small", rule, fix) from None
 
-    def _progress(self, doing: str, done: threading.Event) -> None:
-        start, shown = time.monotonic(), False
-        pause = PATIENCE
-        while not done.wait(pause):
-            share = max(0.0, float(self.connection.query_progress()))
-            line = f"{doing}: {time.monotonic() - start:.0f} s" + (
-                f", {share:.0f} %" if share > 0 else ""
-            )
-            if sys.stderr.isatty():
-                sys.stderr.write("\r" + line + " \x1b[K")
-            else:
-                sys.stderr.write(line + "\n")
+    def _wait(self, future: "Future[Any]", doing: str) -> None:
+        """Wait for the end, with a line on standard error from the third second on."""
+        start, shown, pause = time.monotonic(), False, PATIENCE
+        terminal = sys.stderr.isatty()
+        while not wait([future], timeout=pause).done:
+            if self.quiet:
+                continue
+            share = float(self.connection.query_progress())
+            line = f"{doing}: {time.monotonic() - start:.0f} s"
+            line += f", {share:.0f} %" if share > 0 else ""
+            sys.stderr.write(f"\r{line} \x1b[K" if terminal else line + "\n")
             sys.stderr.flush()
-            shown, pause = True, 1.0 if sys.stderr.isatty() else 10.0
-        if shown and sys.stderr.isatty():
+            shown, pause = True, 1.0 if terminal else 10.0
+        if shown and terminal:
             sys.stderr.write("\r\x1b[K")
 
 
