@@ -2,8 +2,7 @@
 
 `check` runs one checker, with the paper's mechanism or with one of your own; `run` runs all of them
 together with their negative controls, whose seeds the checkers never see.
-Source: arXiv:2405.16276v4; `identity-area` and `one-run` are our own, and `def-4.1` checks the
-computation itself.
+Source: arXiv:2405.16276v4; the last five are our own; `def-4.1` checks the computation itself.
 """
 
 import inspect
@@ -150,13 +149,11 @@ _ALL = (
           ("all types of one group",), "practice/cycle_monotonicity",
           "cycle_monotonicity:check_prop_E_2"),
     Claim("false-names", "Splitting a group over several names never raises its total payment.",
-          (EXACT, "all names report the group's reward"), _TOGETHER,
-          "coalitions:check_false_names"),
+          (EXACT, "names report the same"), _TOGETHER, "coalitions:check_false_names"),
     Claim("false-names-rate", "m equal names pay at most (w span)^2 / (8 lam m) together.",
           (EXACT, "KL"), _TOGETHER, "coalitions:check_false_names_rate"),
     Claim("collusion", "Two groups can have any candidate for nothing, and gain no more than that.",
-          (EXACT, "a finite candidate set", "sizes are not verified"), _TOGETHER,
-          "coalitions:check_collusion"),
+          (EXACT, "finitely many candidates, any size"), _TOGETHER, "coalitions:check_collusion"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
           (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area"),
     Claim("one-run", "One training with random shares of size: truthful in expectation.",

@@ -16,16 +16,15 @@ from rich.table import Table
 
 from mechanism.cli_groups import Rooms
 from mechanism.experiments.cells import Cell
-from mechanism.llm import command as llm
-from mechanism.terminal import NAMES, Application, Commands, show
+from mechanism.terminal import NAMES, Application, show
+from mechanism.tool import command as tool
 
 app = Application(
     name="mechanism",
-    cls=Commands,
+    cls=Rooms,
     context_settings=NAMES,
     help=__doc__,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
 reproduce = typer.Typer(help="Recompute the paper's tables, cell by cell.", no_args_is_help=True)

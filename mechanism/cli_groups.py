@@ -8,13 +8,14 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+
+from mechanism.terminal import Commands
 
 LATER = {"llm": "mechanism.llm.command"}
 EXTRAS = {"llm": "llm", "claims": "paper", "reproduce": "paper"}
 
 
-class Rooms(TyperGroup):
+class Rooms(Commands):
     """A group that imports the commands of `LATER` when they are used."""
 
     def list_commands(self, ctx: Any) -> list[str]:

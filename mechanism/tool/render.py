@@ -1,12 +1,12 @@
 """Tables for people: names from files are shown as they are, never as markup."""
 
-import sys
 from collections.abc import Iterable
 
 from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from mechanism.terminal import show as show_table
 from mechanism.tool.formats.base import Format
 from mechanism.tool.outcome import Price
 
@@ -14,12 +14,13 @@ BAR = 12  # characters of the longest bar
 
 
 def show(parts: Iterable[RenderableType]) -> None:
-    """Print on standard output; what the terminal's encoding lacks becomes a question mark."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
+    """Print on standard output; nothing is cut where there is no terminal."""
     console = Console(highlight=False, emoji=False)
     for part in parts:
-        console.print(part)
+        if isinstance(part, Grid):
+            show_table(part, console)
+        else:
+            console.print(part, soft_wrap=not console.is_terminal)
 
 
 def plain(text: object) -> Text:

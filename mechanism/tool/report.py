@@ -50,7 +50,7 @@ def _kernel_kept_quiet() -> Iterator[None]:
     """Keep what the kernel's process says off the user's terminal; it inherits descriptor 2."""
     kept = os.dup(2)
     try:
-        with open(os.devnull, "w") as nowhere:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:

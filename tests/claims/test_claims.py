@@ -16,7 +16,7 @@ IDS = (
     "def-3.2 def-3.3 def-4.1 thm-4.2-1 thm-4.2-2 thm-4.3 lemma-B.1 thm-B.2-1 thm-B.2-2 thm-B.2-3 "
     "prop-4.4 prop-4.6 prop-4.8-kl prop-4.8-chi2 thm-4.9 cor-4.10 lemma-C.1 lemma-C.2 "
     "thm-4.11-lower thm-4.11-upper cor-4.13 lemma-D.1 lemma-D.2 thm-4.12 heuristic-1 heuristic-2 "
-    "prop-E.2 identity-area one-run"
+    "prop-E.2 false-names false-names-rate collusion identity-area one-run"
 ).split()
 
 

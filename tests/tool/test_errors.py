@@ -18,7 +18,7 @@ from mechanism.places import data
 from mechanism.tool.auditing.candidates import audit
 from mechanism.tool.price import price
 from mechanism.tool.reading.engine import Engine
-from tests.broken_files import CASES, DIR, HAND
+from tests.tool.broken_files import CASES, DIR, HAND
 
 RUNNER = CliRunner()
 EXAMPLES_EACH = int(os.environ.get("MECHANISM_FUZZ", "25"))  # 1000 takes ten minutes

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import mechanism
 from mechanism.cli import app
 from mechanism.experiments.soups import soups_frame
-from mechanism.figures.your_own_models import plot_intervals, plot_sizes
+from mechanism.tool.chapter_figures import plot_intervals, plot_sizes
 from mechanism.places import results
 from mechanism.tables import candidates, support
 from mechanism.tool.auditing.candidates import audit

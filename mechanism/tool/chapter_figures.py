@@ -1,14 +1,15 @@
 """Figures of the chapter on the reader's own models."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from mechanism.plotting import GROUP_COLORS, GROUP_MARKERS
 
 
-def plot_sizes(sweep: pd.DataFrame) -> Figure:
+def plot_sizes(sweep: Any) -> Figure:
     """Chosen model and total payment over sizes: columns helpful, harmless, humor, model, paid."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.8))
     for k, (model, rows) in enumerate(sweep.groupby("model", sort=True)):
@@ -25,7 +26,7 @@ def plot_sizes(sweep: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_intervals(runs: pd.DataFrame) -> Figure:
+def plot_intervals(runs: Any) -> Figure:
     """Payments with their intervals, a row a vector of sizes and group."""
     figure, axes = plt.subplots(figsize=(7.0, 3.2))
     place = np.arange(len(runs))

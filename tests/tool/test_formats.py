@@ -8,7 +8,7 @@ import pytest
 import mechanism
 from mechanism.places import data
 from mechanism.tool.formats import formats
-from tests.test_tool_price import HAND, document, run
+from tests.tool.test_price import HAND, document, run
 
 RUNS = {
     "ric": (["obtained_score1=3", "obtained_score2=7"], []),
