@@ -81,7 +81,7 @@ CASES = {
                           sizes=("--sizes", "a=1", "--lam", "1")),
     "constant samples": table("prompt,sample,a\np,0,1\np,1,1\n", "all samples", "min-max",
                               sizes=("--sizes", "a=1", "--lam", "1")),
-    "huge numbers": table(HAND.replace("0.6", "1e308").replace(",1,", ",-1e308,"), "values[0, 0]", "below",
+    "huge numbers": table(HAND.replace("0.6", "1e308").replace(",1,", ",-1e308,"), "values[0, 0]",
                           sizes=("--sizes", "a=1e300,b=1e300", "--normalization", "none")),
     "unknown columns": table("model,x\nA,1\n", "no reader knows", "--candidate",
                              sizes=("--sizes", "x=1")),

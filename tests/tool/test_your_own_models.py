@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 import mechanism
 from mechanism.cli import app
 from mechanism.experiments.soups import soups_frame
-from mechanism.tool.chapter_figures import plot_intervals, plot_sizes
 from mechanism.places import results
 from mechanism.tables import candidates, support
 from mechanism.tool.auditing.candidates import audit
+from mechanism.tool.chapter_figures import plot_intervals, plot_sizes
 from mechanism.tool.price import price
 from mechanism.tool.your_own_models import EXAMPLES, load_example, load_soups
 
@@ -24,7 +24,7 @@ GROUPS = {"reward_harmless": 3.0, "reward_humor": 7.0}
 def test_recorded_run_is_priced_like_the_candidates_of_the_chapter_on_language_models():
     table = mechanism.load(RUN / "samples.parquet", GROUPS, lam=0.1)
     rewards = ["harmless", "humor"]
-    frame = candidates.read_table(RUN / "samples.parquet", rewards)
+    frame = pd.read_parquet(RUN / "samples.parquet")
     ours = candidates.from_table(frame, rewards)
     assert table.names == ours.names
     assert np.allclose(table.values, ours.values, atol=1e-12)

@@ -50,16 +50,19 @@ class Engine:
 
         self.folder = tempfile.TemporaryDirectory(prefix="mechanism-")
         self.quiet = quiet
-        self.connection = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": memory,
-                "temp_directory": self.folder.name,
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-                "allow_community_extensions": "false",
-            },
-        )
+        settings: dict[str, Any] = {
+            "memory_limit": memory,
+            "temp_directory": self.folder.name,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+        }
+        try:
+            self.connection = duckdb.connect(":memory:", config=settings)
+        except duckdb.Error:
+            self.folder.cleanup()
+            rule = "is no amount of memory"
+            raise InvalidInputError("--memory", memory, rule, "e.g. --memory 2GB") from None
         # its own bar would go to standard output, among the JSON
         self.connection.execute("SET enable_progress_bar_print = false")
 
