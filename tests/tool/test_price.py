@@ -18,6 +18,7 @@ import mechanism
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
 from mechanism.tool import tables
+from mechanism.tool.bootstrap import block_intervals
 from mechanism.tool.command import parse_sizes
 from mechanism.tool.price import price
 from mechanism.tool.reading.engine import Engine
@@ -116,6 +117,14 @@ def test_paired_bootstrap_covers(tmp_path):
         found = price(table, replicates=200).groups["a"]
         hits += found.payment_low <= exact.groups["a"].payment <= found.payment_high
     assert 0.88 <= hits / games <= 0.99
+
+
+def test_intervals_of_a_support_are_those_of_a_mean():
+    rows = np.random.default_rng(5).normal(size=(400, 2))
+    low, high = block_intervals(rows, np.ones(400), 2000, 0.95, 0)
+    error = rows.std(axis=0, ddof=1) / 20
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.08)
+    assert (low + high) / 2 == pytest.approx(rows.mean(axis=0), abs=0.02)
 
 
 def test_blocks_of_prompts_give_the_same_intervals(tmp_path, monkeypatch):
