@@ -6,6 +6,7 @@ read. Its extensions are neither fetched nor loaded on demand, so reading a file
 Source: DuckDB documentation, "Configuration", "Tuning Workloads" (larger than memory).
 """
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -64,7 +65,8 @@ class Engine:
             rule = "is no amount of memory"
             raise InvalidInputError("--memory", memory, rule, "e.g. --memory 2GB") from None
         # its own bar would go to standard output, among the JSON
-        self.connection.execute("SET enable_progress_bar_print = false")
+        with contextlib.suppress(duckdb.Error):  # Jupyter has none, and refuses the setting
+            self.connection.execute("SET enable_progress_bar_print = false")
 
     def __enter__(self) -> Self:
         return self
