@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from mechanism.attack.claim_result import scale
-from mechanism.attack.games import Game, Games, draw_path_game, sampler
+from mechanism.attack.games import Game
 from mechanism.attack.reports import Type
 from mechanism.attack.type_graph import run_rule
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
-from mechanism.core.payments import Mechanism, affine_maximizer_payments
+from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 
@@ -47,6 +47,7 @@ class PathPayment:
         )
 
 
+NODES = 2000  # a segment that is not settled by then counts with its bound
 _LEGENDRE = np.polynomial.Legendre.basis(9)  # ten Lobatto nodes: both ends are among them
 _NODES = np.concatenate([[-1.0], np.sort(_LEGENDRE.deriv().roots().real), [1.0]])
 _WEIGHTS = 2 / (90 * _LEGENDRE(_NODES) ** 2)
@@ -133,7 +134,7 @@ def _integrate(
         left, right = np.split(halves, 2)
         gap = np.abs(left + right - whole)
         agree = gap <= tolerance
-        done = agree | (turn == rounds - 1)
+        done = agree | (turn == rounds - 1) | (count >= NODES)
         total += float((left + right)[done].sum())
         bounds = np.where(agree, gap, ranges[: len(gap)] + ranges[len(gap) :])
         error += float(bounds[done].sum())
@@ -164,17 +165,3 @@ def path_payment(game: Game, i: int, path: Path, mechanism: Mechanism | None = N
         if first[1] == last[1] or np.ptp(first[0]) > 0:
             total += segment_payment(game, i, first, last, mechanism)
     return total
-
-
-def ranked_draws(games: Games, rng: np.random.Generator, count: int) -> list[tuple[Game, int]]:
-    """Games with a group each: in turn the largest payments of a pool, and random ones."""
-    draw = sampler(games, draw_path_game)
-    pool = [draw(rng) for _ in range(count)]
-    payments = [affine_maximizer_payments(game) for game in pool]
-    order = np.argsort([-pay.max() for pay in payments], kind="stable")
-    chosen: list[tuple[Game, int]] = []
-    for rank in order:
-        chosen.append((pool[rank], int(payments[rank].argmax())))
-        other = pool[int(rng.integers(count))]
-        chosen.append((other, int(rng.integers(other.groups))))
-    return chosen

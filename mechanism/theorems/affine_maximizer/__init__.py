@@ -13,7 +13,9 @@ from mechanism.theorems.affine_maximizer.check import (
 )
 from mechanism.theorems.affine_maximizer.identity_area import (
     ENDS,
+    ESTIMATED,
     QUADRATURE,
+    SHARE,
     Area,
     check_identity_area,
     size_breakpoints,
@@ -23,7 +25,9 @@ from mechanism.theorems.affine_maximizer.identity_area import (
 
 __all__ = [
     "ENDS",
+    "ESTIMATED",
     "QUADRATURE",
+    "SHARE",
     "Area",
     "check_dsic",
     "check_identity_area",

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
+from mechanism.attack.claim_result import ERROR, Case, ClaimResult, scale, worst_case
 from mechanism.attack.games import Game, Games, draw_games, pick
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum, slow_utility
 from mechanism.attack.reports import own_row, project_report
-from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables, run_types, stack
+from mechanism.attack.type_tables import TypeTable, draw_tables, run_types, stack
 from mechanism.core.errors import Floats, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -23,6 +24,7 @@ from mechanism.theorems.approximate_dsic.tight_games import (
 )
 
 
+@checker("lemma-D.2")
 def check_lemma_d_2(
     bound: Bound = paper_bound, excess: float = 1.0, budget: int = 2000, seed: int = 0,
     training_rule: Callable[[RLHFGame], ArrayLike] = sw_max,
@@ -101,6 +103,7 @@ def _slow_loss(game: RLHFGame, noisy: RLHFGame) -> float:
     return float(best - value + sum(shift, start=0 * best))
 
 
+@checker("thm-4.12")
 def check_thm_4_12(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0,
     *, bound: Bound = paper_bound, excess: float = 1.0, delta: float = 0.0,

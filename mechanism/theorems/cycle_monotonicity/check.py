@@ -14,6 +14,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
 from mechanism.attack.games import Game, Games, draw_path_game, sampler
+from mechanism.attack.outputs import checker
 from mechanism.attack.paths import path_payment
 from mechanism.attack.programs import least_regret
 from mechanism.attack.replay import slow_model
@@ -67,6 +68,7 @@ def random_graph(
     return type_graph(game, i, rewards, np.concatenate([sizes, sizes[::2]]), mechanism)
 
 
+@checker("prop-E.2")
 def check_prop_E_2(
     mechanism: Mechanism | None = None,
     games: Games = "rlhf",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from mechanism.attack.claim_result import ClaimResult, Witness, scale
 from mechanism.attack.games import Game, Games
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.core.payments import Mechanism
 from mechanism.theorems.affine_maximizer.check import check_dsic, check_ir, check_non_negative
@@ -20,6 +21,7 @@ from mechanism.theorems.efficient_payments.heuristics import (
 CLEAR = 1e-3  # a failure that the paper only calls possible must show by more than this
 
 
+@checker("heuristic-1")
 def check_heuristic_1(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -48,6 +50,7 @@ def check_heuristic_1(
     return _worst("heuristic-1", parts)
 
 
+@checker("heuristic-2")
 def check_heuristic_2(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
 from mechanism.attack.games import pick
+from mechanism.attack.outputs import checker
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
@@ -34,6 +35,7 @@ from mechanism.theorems.misreport.games import (
 CLEAR = 1e-6  # a rule with its own rounding is judged where SW-Max's gain exceeds this share
 
 
+@checker("thm-4.2-1")
 def check_part_1(
     training_rule: TrainingRule = sw_max,
     families: tuple[Family, ...] = (*SMOOTH, TotalVariation),
@@ -72,6 +74,7 @@ def _indifferent_case(
     return Case(slack, tolerance, game, 0, report, lambda: -replayed(game, report, training_rule))
 
 
+@checker("thm-4.2-2")
 def check_part_2(
     training_rule: TrainingRule = sw_max,
     families: tuple[Family, ...] = SMOOTH,

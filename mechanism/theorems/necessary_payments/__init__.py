@@ -21,7 +21,8 @@ from mechanism.theorems.necessary_payments.bounds import (
     witness_inputs,
 )
 from mechanism.theorems.necessary_payments.check import (
-    CONTINUOUS,
+    OTHERS,
+    STEPS,
     Inputs,
     check_cor_4_13,
     check_thm_4_11_lower,
@@ -29,7 +30,8 @@ from mechanism.theorems.necessary_payments.check import (
 )
 
 __all__ = [
-    "CONTINUOUS",
+    "OTHERS",
+    "STEPS",
     "Inputs",
     "PathBounds",
     "affine_payments",

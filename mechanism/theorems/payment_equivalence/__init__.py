@@ -10,12 +10,18 @@ arXiv:2405.16276v4. Moduli of continuity are in `moduli` and `continuity`.
 
 from mechanism.theorems.payment_equivalence.brackets import Bracket, check_lemma_C_2, refine
 from mechanism.theorems.payment_equivalence.check import (
+    INTEGRATED,
+    STEPS,
     PathMaker,
+    Weighted,
     around_constant,
     check_cor_4_10,
     check_lemma_C_1,
     check_prop_4_6,
     check_thm_4_9,
+    closed_form,
+    factors_of,
+    others_welfare,
     through_constant,
     weighted,
 )
@@ -52,6 +58,8 @@ from mechanism.theorems.payment_equivalence.size_jumps import (
 )
 
 __all__ = [
+    "INTEGRATED",
+    "STEPS",
     "Bound",
     "Bracket",
     "Change",
@@ -60,6 +68,7 @@ __all__ = [
     "SizeFreedom",
     "Strength",
     "Tightness",
+    "Weighted",
     "around_constant",
     "bregman_gaps",
     "check_cor_4_10",
@@ -73,9 +82,12 @@ __all__ = [
     "chi2_paper",
     "chi2_sharp",
     "climb",
+    "closed_form",
+    "factors_of",
     "kl_paper",
     "kl_sharp",
     "min_max_reports",
+    "others_welfare",
     "policies",
     "random_changes",
     "refine",

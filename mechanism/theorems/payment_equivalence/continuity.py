@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum
 from mechanism.core.divergences import (
     KL,
@@ -64,6 +65,7 @@ def _strongly_convex(rng: np.random.Generator) -> Divergence:
     return Alpha(float(rng.choice([0.5, 1.5, 2.0])), lam) if kind > len(kinds) else named(lam)
 
 
+@checker("prop-4.8-kl")
 def check_prop_4_8_kl(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
@@ -91,6 +93,7 @@ def check_prop_4_8_kl(
     return _check("prop-4.8-kl", mechanism, _kl, bound, _lam, budget, seed)
 
 
+@checker("prop-4.8-chi2")
 def check_prop_4_8_chi2(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
@@ -106,6 +109,7 @@ def check_prop_4_8_chi2(
     return _check("prop-4.8-chi2", mechanism, _chi2, bound, _lam, budget, seed)
 
 
+@checker("lemma-B.1")
 def check_lemma_B_1(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
