@@ -5,7 +5,7 @@ all of them in random order, again and again, and turns the classes of lam and o
 groups so that every divergence meets each of these too.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -92,7 +92,7 @@ class Strata(Iterator[Setting]):
     Parameters
     ----------
     rng : Generator
-    families : mapping of name to family
+    families : sequence of callables
         Families whose divergences are of one class take turns.
     normalizations : sequence of str
     outcomes : sequence of "small", "medium", "large"
@@ -107,13 +107,13 @@ class Strata(Iterator[Setting]):
     def __init__(
         self,
         rng: np.random.Generator,
-        families: Mapping[str, Family] | None = None,
+        families: Sequence[Family] = tuple(FAMILIES.values()),
         normalizations: Sequence[Normalization] = NORMALIZATIONS,
         outcomes: Sequence[str] = tuple(OUTCOMES),
     ) -> None:
         self.rng, self.turn = rng, -1
         named: dict[str, list[Family]] = {}
-        for family in (families or FAMILIES).values():
+        for family in families:
             named.setdefault(type(family(1.0)).__name__, []).append(family)
         self.cells = [
             (kinds, how, size) for kinds in named.values() for how in normalizations
@@ -267,7 +267,7 @@ def draw_games(rng: np.random.Generator, count: int, name: str | None = None) ->
     >>> draw_games(np.random.default_rng(0), 4).batch_shape
     (4,)
     """
-    strata = Strata(rng, None if name is None else {name: FAMILIES[name]})
+    strata = Strata(rng) if name is None else Strata(rng, (FAMILIES[name],))
     return next(strata).draw(rng, (count,))
 
 

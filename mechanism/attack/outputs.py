@@ -118,8 +118,11 @@ def guarded(mechanism: Mechanism) -> Mechanism:
     return Mechanism(guarded_rule(mechanism.training_rule), pay)
 
 
-def checker(claim: str) -> Callable[[Checker], Checker]:
-    """Guard the mechanism or rule that a checker is given, and turn a fault into a violation."""
+def checker(claim: str = "") -> Callable[[Checker], Checker]:
+    """Guard the mechanism or rule that a checker is given, and turn a fault into a violation.
+
+    Without a name, the checker's own argument `claim` says whose it is.
+    """
 
     def decorate(function: Checker) -> Checker:
         names = list(signature(function).parameters)
@@ -135,7 +138,7 @@ def checker(claim: str) -> Callable[[Checker], Checker]:
             try:
                 return function(**given)
             except RuleFault as fault:
-                return _faulty(claim, fault)
+                return _faulty(claim or given["claim"], fault)
 
         return run  # type: ignore[return-value]
 

@@ -47,7 +47,7 @@ class PathPayment:
         )
 
 
-NODES = 2000  # a segment that is not settled by then counts with its bound
+NODES = 400  # a segment that is not settled by then counts with its bound
 _LEGENDRE = np.polynomial.Legendre.basis(9)  # ten Lobatto nodes: both ends are among them
 _NODES = np.concatenate([[-1.0], np.sort(_LEGENDRE.deriv().roots().real), [1.0]])
 _WEIGHTS = 2 / (90 * _LEGENDRE(_NODES) ** 2)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from mechanism import oracles
 from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import BATCH, FAMILIES, draw_games, pick
+from mechanism.attack.games import BATCH, FAMILIES, Strata, draw_games, draw_rlhf_game, pick
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import oracle_digits, slow_optimum
 from mechanism.core.errors import Floats, as_floats
@@ -161,22 +161,19 @@ def check_optimality(
     fifth of the games are extreme, a fifth are neighbours of the worst game so far. `budget` counts
     runs of the rule; a rule other than `sw_max` is called on one game at a time.
 
-    Raises
-    ------
-    InvalidInputError
-        The rule returns something that is not a distribution.
-
     >>> check_optimality(budget=100).status
     'holds'
     """
     rng, trials, margin, cases = np.random.default_rng(seed), 0, np.inf, list[Case]()
-    worst = pick(draw_games(rng, 1), 0)
+    strata = Strata(rng)
+    worst = draw_rlhf_game(rng)
     while trials < max(budget, 1):
         kind = trials // BATCH % 5
         if kind == 4:
             games = mutated(rng, worst, BATCH)
         else:
-            games = extreme_games(rng, BATCH) if kind == 3 else draw_games(rng, BATCH)
+            drawn = kind < 3
+            games = next(strata).draw(rng, (BATCH,)) if drawn else extreme_games(rng, BATCH)
         policy = _run(training_rule, games)
         slack = _slack(games, policy, rng)
         trials += BATCH
@@ -189,7 +186,9 @@ def check_optimality(
 
 def _optimum_case(slack: float, game: RLHFGame, policy: Floats) -> Case:
     gain = -slack * float(scale(game))
-    return Case(slack, CERTIFIED, game, None, None, lambda: _replay(game, policy), gain)
+    return Case(
+        slack, CERTIFIED, game, None, None, lambda: _replay(game, policy), gain, comparisons=BATCH
+    )
 
 
 def _run(rule: TrainingRule, games: RLHFGame) -> Floats:

@@ -1,13 +1,13 @@
 """Checkers of Theorems 4.3 and B.2: where a condition holds, its deviation gains strictly."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
-from mechanism.attack.games import pick
+from mechanism.attack.games import Draws, Family, Strata, pick
+from mechanism.attack.outputs import checker
 from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
@@ -33,7 +33,7 @@ from mechanism.theorems.misreport.gains import (
     models,
     oracle_gain,
 )
-from mechanism.theorems.misreport.games import SMOOTH, Family
+from mechanism.theorems.misreport.games import SMOOTH
 
 
 def judge(
@@ -81,6 +81,7 @@ def _slow_best(truth: RLHFGame, report: RLHFGame, k: int) -> tuple[float, int, b
     return max(found)
 
 
+@checker()
 def check_case(
     claim: str, cases: tuple[tuple[Condition, Normalization], ...],
     training_rule: TrainingRule = sw_max, rule: Weights = weights,
@@ -107,11 +108,14 @@ def check_case(
         games of an adversary. Tolerance: rounding error of that gain.
     """
     rng, found, trials, turn = np.random.default_rng(seed), list[Case](), 0, 0
-    while trials < budget // 4 * 3:
+    strata = [Strata(rng, families, (norm,)) for _, norm in cases]
+    first = sum(map(len, strata)) if budget >= Draws.FLOOR else 0  # every stratum once, then edges
+    while trials < budget // 4 * 3 or turn < first:
         case, norm = cases[turn % len(cases)]
-        turn, game = turn + 1, draw(rng, families, norm)
+        game = draw(rng, next(strata[turn % len(cases)]))
+        turn += 1
         rank = rng.random((len(game.sizes), game.outcomes))
-        if trials >= budget // 3:  # the edges of the conditions
+        if trials >= budget // 3 and turn > first:  # the edges of the conditions
             game, rank, spent = (
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)
@@ -168,21 +172,29 @@ CASES: dict[str, tuple[tuple[Condition, Normalization], ...]] = {
 }
 
 
-def check_thm_B_2_1(budget: int = 2000, seed: int = 0, **broken: Any) -> ClaimResult:
-    """Theorem B.2 (1), maximum normalisation; `broken` goes to `check_case`."""
-    return check_case("thm-B.2-1", CASES["thm-B.2-1"], budget=budget, seed=seed, **broken)
+def check_thm_B_2_1(
+    training_rule: TrainingRule = sw_max, budget: int = 2000, seed: int = 0
+) -> ClaimResult:
+    """Theorem B.2 (1), maximum normalisation: raise or lower one reward."""
+    return check_case("thm-B.2-1", CASES["thm-B.2-1"], training_rule, budget=budget, seed=seed)
 
 
-def check_thm_B_2_2(budget: int = 2000, seed: int = 0, **broken: Any) -> ClaimResult:
+def check_thm_B_2_2(
+    training_rule: TrainingRule = sw_max, budget: int = 2000, seed: int = 0
+) -> ClaimResult:
     """Theorem B.2 (2), summation: take from an outcome that pulls down."""
-    return check_case("thm-B.2-2", CASES["thm-B.2-2"], budget=budget, seed=seed, **broken)
+    return check_case("thm-B.2-2", CASES["thm-B.2-2"], training_rule, budget=budget, seed=seed)
 
 
-def check_thm_B_2_3(budget: int = 2000, seed: int = 0, **broken: Any) -> ClaimResult:
+def check_thm_B_2_3(
+    training_rule: TrainingRule = sw_max, budget: int = 2000, seed: int = 0
+) -> ClaimResult:
     """Theorem B.2 (3), summation: give to the better and heavier of two outcomes."""
-    return check_case("thm-B.2-3", CASES["thm-B.2-3"], budget=budget, seed=seed, **broken)
+    return check_case("thm-B.2-3", CASES["thm-B.2-3"], training_rule, budget=budget, seed=seed)
 
 
-def check_thm_4_3(budget: int = 2000, seed: int = 0, **broken: Any) -> ClaimResult:
+def check_thm_4_3(
+    training_rule: TrainingRule = sw_max, budget: int = 2000, seed: int = 0
+) -> ClaimResult:
     """Theorem 4.3: where any of the three conditions holds, truth is not optimal."""
-    return check_case("thm-4.3", CASES["thm-4.3"], budget=budget, seed=seed, **broken)
+    return check_case("thm-4.3", CASES["thm-4.3"], training_rule, budget=budget, seed=seed)

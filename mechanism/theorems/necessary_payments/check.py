@@ -175,7 +175,10 @@ def _at_witness(
         fix = 'pass games="rlhf"'
         raise InvalidInputError("games", repr(games), "the witness is a continuous game", fix)
     rng, cases, trials = np.random.default_rng(seed), list[Case](), 0
-    strata, both = Strata(rng, None, ("maximum",), ("small",)), claim == "cor-4.13"
+    strata, both = (
+        Strata(rng, normalizations=("maximum",), outcomes=("small",)),
+        claim == "cor-4.13",
+    )
     while trials < budget:
         epsilon, setting = float(10 ** rng.uniform(-6, -0.05)), next(strata)
         count = int(np.clip(setting.groups, *groups))
