@@ -1,7 +1,7 @@
 """What a checker returns: a margin, the worst game it saw, and whether a slow oracle agrees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -191,4 +191,20 @@ def worst_case(
     covered = coverage_of([(case.game, case.comparisons) for case in cases])
     return ClaimResult(
         claim, worst.slack, worst.tolerance, trials, witness, gap, comparisons, covered, origin
+    )
+
+
+def combined(claim: str, parts: list[ClaimResult]) -> ClaimResult:
+    """Result of a claim from its parts: the worst of them, with the comparisons of all."""
+
+    def order(part: ClaimResult) -> tuple[bool, float]:
+        return part.status == "holds", part.margin / max(part.tolerance, 1e-300)
+
+    worst = min(parts, key=order)
+    return replace(
+        worst,
+        claim=claim,
+        trials=sum(part.trials for part in parts),
+        comparisons=sum(part.comparisons for part in parts),
+        coverage=sum((part.coverage for part in parts), Coverage()),
     )

@@ -91,6 +91,20 @@ class Coverage:
     outcomes: tuple[int, int] = (0, 0)
     members: tuple[int, int] = (0, 0)
 
+    def __add__(self, other: "Coverage") -> "Coverage":
+        """Coverage of two sets of comparisons together."""
+        if not (self.cells and other.cells):
+            return self if self.cells else other
+
+        def ends(a: Any, b: Any) -> Any:
+            return min(a[0], b[0]), max(a[1], b[1])
+
+        return Coverage(
+            self.cells + other.cells, self.strengths + other.strengths, self.groups + other.groups,
+            ends(self.lam, other.lam), ends(self.outcomes, other.outcomes),
+            ends(self.members, other.members),
+        )  # fmt: skip
+
     def missing(self, scope: Scope) -> tuple[str, ...]:
         """What a scope asks for and no comparison was made in."""
         gone = [" x ".join(cell) for cell in scope.cells() if not self.cells[cell]]

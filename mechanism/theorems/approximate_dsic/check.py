@@ -6,8 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism.attack.claim_result import ERROR, Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, draw_games, pick
+from mechanism.attack.claim_result import (
+    ERROR,
+    Case,
+    ClaimResult,
+    payment_rounding,
+    scale,
+    worst_case,
+)
+from mechanism.attack.games import Game, Games, Strata
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum, slow_utility
 from mechanism.attack.reports import own_row, project_report
@@ -56,19 +63,22 @@ def check_lemma_d_2(
     'holds'
     """
     rng, cases = np.random.default_rng(seed), list[Case]()
+    strata = Strata(rng)
     while 2 * len(cases) < budget or not cases:
-        game, noise, epsilon = _draw_noisy(rng, len(cases) % 4)
+        game, noise, epsilon = _draw_noisy(rng, strata, len(cases) % 4)
         cases.append(_case_d_2(game, noise, epsilon / excess, bound, training_rule))
     return worst_case("lemma-D.2", cases, 2 * len(cases), by="slack")
 
 
-def _draw_noisy(rng: np.random.Generator, kind: int) -> tuple[RLHFGame, Floats, float]:
+def _draw_noisy(
+    rng: np.random.Generator, strata: Strata, kind: int
+) -> tuple[RLHFGame, Floats, float]:
     """A game, noise on all its rewards, and the eps that it keeps to."""
     if kind == 3:
         epsilon = float(10 ** rng.uniform(-4, -1))
         game = tight_game(sharp_divergence(rng, epsilon), epsilon, groups=1)
         return game, tight_noise(game, epsilon)[None], epsilon
-    epsilon, game = float(10 ** rng.uniform(-4, -0.3)), pick(draw_games(rng, 1), 0)
+    epsilon, game = float(10 ** rng.uniform(-4, -0.3)), next(strata).draw(rng)
     if kind < 2:
         return game, epsilon * rng.uniform(-1, 1, game.rewards.shape), epsilon
     total = float(game.sizes.sum())
@@ -202,7 +212,8 @@ def _table_case(rule: _Rule, table: TypeTable, with_sizes: bool) -> Case:
         usable, share = broken, share / np.where(broken, tolerance, 1.0)
     j, k = divmod(int(np.where(usable, share, np.inf).argmin()), len(table.sizes))
     truth, noisy, report = (table.reported(x) for x in (j, k, int(best[j].argmax())))
-    return _make_case(rule, truth, noisy, report, i, far[j, k])
+    case = _make_case(rule, truth, noisy, report, i, far[j, k])
+    return replace(case, comparisons=max(1, int(usable.sum())))
 
 
 def _make_case(
@@ -215,7 +226,11 @@ def _make_case(
     allowed = float(rule.allowed(size, distance))
     after, before = mechanism.utilities(truth, report)[i], mechanism.utilities(truth, noisy)[i]
     gain = float(after - before)
-    error = ERROR * float(max(scale(truth), scale(noisy), scale(report))) / unit
+    rounding = ERROR * float(max(scale(truth), scale(noisy), scale(report)))
+    if rule.mechanism is not None:
+        pays = [rule.mechanism.payment_rule(game) for game in (noisy, report)]
+        rounding += payment_rounding(np.concatenate(pays))
+    error = rounding / unit
 
     def recompute() -> float:
         slow = [slow_utility(rule.mechanism, truth, game, i) for game in (report, noisy)]

@@ -26,6 +26,7 @@ from mechanism.theorems.payment_equivalence.check import (
     weighted,
 )
 from mechanism.theorems.payment_equivalence.continuity import (
+    STRONGLY_CONVEX,
     Tightness,
     check_lemma_B_1,
     check_prop_4_8_chi2,
@@ -35,7 +36,6 @@ from mechanism.theorems.payment_equivalence.continuity import (
 from mechanism.theorems.payment_equivalence.moduli import (
     Bound,
     Change,
-    Family,
     Strength,
     chi2_paper,
     chi2_sharp,
@@ -60,10 +60,10 @@ from mechanism.theorems.payment_equivalence.size_jumps import (
 __all__ = [
     "INTEGRATED",
     "STEPS",
+    "STRONGLY_CONVEX",
     "Bound",
     "Bracket",
     "Change",
-    "Family",
     "PathMaker",
     "SizeFreedom",
     "Strength",
