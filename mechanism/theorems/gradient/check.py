@@ -46,7 +46,7 @@ def judge(
 
     A gain counts as strict above twice its rounding error. Below, slow optima decide, up to six
     outcomes; larger games within rounding are left out, and all of them once a violation has
-    `settled` the matter.
+    `settled` the matter. So are games whose sign no oracle can tell; a gain of exactly 0 counts.
     """
     report = reports(game, deviation, 0, epsilons(game, deviation, 0))
     exact = training_rule is sw_max
@@ -60,6 +60,8 @@ def judge(
             least = 2 * e
         elif value <= 2 * e and game.outcomes <= 6 and not settled:
             value, best, sure = _slow_best(truth, report, k)
+            if not sure and value != 0:  # beyond all digits: this says nothing
+                continue
             least = 0.0 if sure else 2 * e
         elif value <= 2 * e:
             if value >= -2 * e:
@@ -74,11 +76,13 @@ def _slow_best(truth: RLHFGame, report: RLHFGame, k: int) -> tuple[float, int, b
     """Gain by slow optima at the first epsilon that gains, of three; else the least loss."""
     found = []
     for step in (1, 4, 0):
+        if np.array_equal(pick(report, (step, k)).rewards, truth.rewards):
+            continue  # epsilon is lost in rounding
         gain, sure = oracle_gain(truth, pick(report, (step, k)), 0)
         if sure and gain > 0:
             return gain, step, True
         found.append((gain, step, sure))
-    return max(found)
+    return max(found, default=(np.nan, 0, False))
 
 
 @checker()
@@ -109,7 +113,9 @@ def check_case(
     """
     rng, found, trials, turn = np.random.default_rng(seed), list[Case](), 0, 0
     strata = [Strata(rng, families, (norm,)) for _, norm in cases]
-    first = sum(map(len, strata)) if budget >= Draws.FLOOR else 0  # every stratum once, then edges
+    first = (
+        3 * sum(map(len, strata)) if budget >= Draws.FLOOR else 0
+    )  # every stratum at each lam, then edges
     while trials < budget // 4 * 3 or turn < first:
         case, norm = cases[turn % len(cases)]
         game = draw(rng, next(strata[turn % len(cases)]))
