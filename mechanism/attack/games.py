@@ -140,7 +140,7 @@ class Strata(Iterator[Setting]):
             how,
             round(_log_uniform(self.rng, *OUTCOMES[size])),
             int(self.rng.integers(*crowd, endpoint=True)),
-            float(self.rng.choice(SKEWS)),
+            float(self.rng.choice(SKEWS[: 3 if size == "large" else 4])),
             bool(self.rng.random() < 0.2),
         )
 

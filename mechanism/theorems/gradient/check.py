@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.attack.claim_result import Case, ClaimResult, worst_case
+from mechanism.attack.claim_result import UNIT, Case, ClaimResult, worst_case
 from mechanism.attack.games import Draws, Family, Strata, pick
 from mechanism.attack.outputs import checker
 from mechanism.core.normalization import Normalization
@@ -21,6 +21,7 @@ from mechanism.theorems.gradient.deviations import (
     case_3,
     epsilons,
     reports,
+    slope,
     weights,
 )
 from mechanism.theorems.gradient.games import draw, near_edge, near_twins, worst_drive
@@ -51,7 +52,8 @@ def judge(
     report = reports(game, deviation, 0, epsilons(game, deviation, 0))
     exact = training_rule is sw_max
     gain, error = gains(game, report, 0, training_rule), np.atleast_1d(gain_error(game, 0))
-    judged: list[Case] = []
+    moved = np.abs(slope(game, game, 0) * deviation.direction).sum(axis=-1)
+    judged, blur = list[Case](), np.atleast_1d(4 * UNIT * moved)
     for k in range(gain.shape[-1]):
         truth, best = pick(game, (k,)), int(gain[:, k].argmax())
         e, value, least = float(error[k]), float(gain[best, k]), 0.0
@@ -60,8 +62,8 @@ def judge(
             least = 2 * e
         elif value <= 2 * e and game.outcomes <= 6 and not settled:
             value, best, sure = _slow_best(truth, report, k)
-            if not sure and value != 0:  # beyond all digits: this says nothing
-                continue
+            if (not sure and value != 0) or -float(blur[k]) <= value < 0:
+                continue  # beyond all digits, or below the rounding of the report itself
             least = 0.0 if sure else 2 * e
         elif value <= 2 * e:
             if value >= -2 * e:
@@ -121,7 +123,7 @@ def check_case(
         game = draw(rng, next(strata[turn % len(cases)]))
         turn += 1
         rank = rng.random((len(game.sizes), game.outcomes))
-        if trials >= budget // 3 and turn > first:  # the edges of the conditions
+        if trials >= budget // 3 and 3 * turn > first and turn % 2:  # the edges of the conditions
             game, rank, spent = (
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)
