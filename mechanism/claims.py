@@ -133,18 +133,18 @@ def check(
     return function(**arguments)
 
 
-def examine(claim: Claim, budget: int, seed: int) -> Verdict:
-    """Run the checker of a claim, then its controls on unseen seeds.
+def noticed(control: Callable[[int, int], ClaimResult], seed: int, budget: int = BUDGET) -> bool:
+    """Whether a control comes back violated: a quarter of the budget first, then all of it."""
+    shares = (max(1, budget // 4), budget)
+    return any(control(share, seed).status == "violated" for share in shares)
 
-    A control gets a quarter of the budget first, and all of it only where that did not suffice.
-    """
+
+def examine(claim: Claim, budget: int, seed: int) -> Verdict:
+    """Run the checker of a claim, then its controls on unseen seeds."""
     start = time.perf_counter()
     result = check(claim.id, budget=budget, seed=seed)
     controls = {
-        name: any(
-            control(share, seed + CONTROL_SEED).status == "violated"
-            for share in (max(1, budget // 4), budget)
-        )
+        name: noticed(control, seed + CONTROL_SEED, budget)
         for name, control in claim.controls().items()
     }
     return Verdict(claim, result, controls, time.perf_counter() - start, budget)

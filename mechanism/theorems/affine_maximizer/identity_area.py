@@ -27,11 +27,11 @@ from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-from mechanism.core.sw_max import sw_max
+from mechanism.core.sw_max import optimal_policies, sw_max
 
 QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
 SHARE = 48  # runs of the budget that one area counts for, at most
-ESTIMATED = "rounding and error estimate of the quadrature, at least 1e-11 (max |S| + lam)"
+ESTIMATED = "rounding and error of the quadrature, at least 1e-11 (max |S| + lam)"
 ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
 
 
@@ -207,13 +207,26 @@ def _area_case(mechanism: Mechanism | None, game: Game, i: int) -> tuple[Case, i
     integrated = None if rule.training_rule is sw_max else mechanism
     area, payments = utility_area(game, i, integrated), rule.payment_rule(game)
     utility = float(game.utilities(rule.training_rule(game), payments)[i])
-    error = area.error + ERROR * float(scale(game)) + payment_rounding(payments)
+    unit = float(scale(game))
+    error = area.error + ERROR * unit + payment_rounding(payments)
+    if integrated is None and game.batch_shape == ():
+        off = abs(area.value - _exact_area(game, i))
+        error = max(error, 2 * off if off < 1e-8 * unit else 0.0)  # an estimate may be too small
 
     def again() -> float:
         slow = _slow_area(game, i) if integrated is None else _gauss(integrated, game, i, area)
         return -abs(slow_utility(mechanism, game, game, i) - slow)
 
     return Case(-abs(utility - area.value), error, game, i, None, again), area.evaluations + 1
+
+
+def _exact_area(game: Game, i: int) -> float:
+    """C(S) - C(S_-i): what the area under SW-Max is, without a quadrature."""
+    if isinstance(game, CandidateGame):
+        return _slow_area(game, i)
+    others = leave_one_out_scores(game.sizes, game.rewards)[i]
+    both = optimal_policies(np.stack([game.scores(), others]), game.reference, game.divergence)[1]
+    return float(both[0] - both[1])
 
 
 def _slow_area(game: Game, i: int) -> float:

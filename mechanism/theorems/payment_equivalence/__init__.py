@@ -13,17 +13,12 @@ from mechanism.theorems.payment_equivalence.check import (
     INTEGRATED,
     STEPS,
     PathMaker,
-    Weighted,
     around_constant,
     check_cor_4_10,
     check_lemma_C_1,
     check_prop_4_6,
     check_thm_4_9,
-    closed_form,
-    factors_of,
-    others_welfare,
     through_constant,
-    weighted,
 )
 from mechanism.theorems.payment_equivalence.continuity import (
     STRONGLY_CONVEX,
@@ -55,6 +50,13 @@ from mechanism.theorems.payment_equivalence.size_jumps import (
     rough_arc,
     rough_arc_game,
     size_freedom,
+)
+from mechanism.theorems.payment_equivalence.weighted import (
+    Weighted,
+    closed_form,
+    factors_of,
+    others_welfare,
+    weighted,
 )
 
 __all__ = [
