@@ -6,7 +6,7 @@ default budget every claim must have met each kind of game in its scope.
 
 import inspect
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.core.payments import Mechanism
 from mechanism.statements import CLAIMS, Claim
 
+__all__ = ["BUDGET", "CLAIMS", "Claim", "Verdict", "check", "examine", "noticed", "run"]
 BUDGET = 4000  # runs of the mechanism a claim, at which every kind of game must be met
 CONTROL_SEED = 1_000_003  # added to the seed, so that controls draw games that no checker sees
 
