@@ -29,7 +29,8 @@ class FeeWhere:
         payments = affine_maximizer_payments(game)
         if not (isinstance(game, RLHFGame) and self.where(game)):
             return payments
-        return np.asarray(payments + self.fee * np.ptp(game.rewards, axis=-1))
+        fee = self.fee * np.ptp(game.rewards, axis=-1)
+        return np.asarray(payments + fee, dtype=np.float64)
 
 
 PLACES: dict[str, tuple[Where, float]] = {
