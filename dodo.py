@@ -3,24 +3,33 @@
 `make` calls this through doit, which remembers the hash of every file that a task depends on.
 """
 
+import errno
 import os
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.reporter import ErrorOnlyReporter
 from doit.tools import config_changed
 
+import mechanism
+from mechanism import family
 from tools import site
-from tools.chapters import BUILD, Chapter, ChapterError, all_notebooks, find_chapters
+from tools.chapters import BUILD, ROOT, Chapter, ChapterError, all_notebooks, find_chapters
 from tools.dependencies import dependencies, files_under, import_graph
-from tools.execution import ENVIRONMENT, comparison, execute, faults
+from tools.environment import lock
+from tools.execution import FIXED, comparison, environment, execute, faults
 
+if not Path(mechanism.__file__).is_relative_to(ROOT):
+    sys.exit(f"mechanism comes from {mechanism.__file__}, not from this checkout: run make setup")
 BUILD.mkdir(exist_ok=True)
+LOCK = ExitStack()  # held until this process ends
+LOCK.enter_context(lock(str(BUILD / "lock"), "another build is running in this checkout"))
 NOTEBOOKS = all_notebooks()
 CHAPTERS = find_chapters()  # those that the table of contents names
 GRAPH = import_graph()
@@ -31,6 +40,15 @@ PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
 def say(text: str) -> None:
     """Print at once, also into a pipe."""
     print(text, flush=True)
+
+
+def interrupted(number: int, frame: object) -> None:
+    """End at once; what has finished is stored, and what has not leaves the last good file."""
+    os.write(1, b"\ninterrupted; finished chapters are kept\n")
+    os._exit(128 + number)
+
+
+family.on_signal(interrupted)
 
 
 class Progress(ErrorOnlyReporter):
@@ -69,6 +87,10 @@ def timed(verb: str, name: str, work, *arguments):
         failed = work(*arguments)
     except ChapterError as error:
         return TaskFailed(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return TaskFailed(f"{name}: {error.strerror.lower()}; free some, and build again")
     if isinstance(failed, TaskFailed):
         return failed
     say(f"  {verb:9}  {name}  {time.monotonic() - start:.1f} s")
@@ -84,13 +106,16 @@ def notebook_task(chapter: Chapter) -> dict:
         say(f"  running    {chapter.name}")
         return timed("executed", chapter.name, execute, chapter, needed)
 
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    settled = {key: value for key, value in FIXED.items() if str(ROOT) not in value}
     return {
         "name": chapter.name,
         "actions": [run],
         "file_dep": [str(path) for path in needed],
         "targets": [str(chapter.notebook)],
-        "uptodate": [config_changed({"python": sys.version, "project": repr(project)})],
+        "uptodate": [
+            config_changed({"python": sys.version, "project": repr(project), "fixed": settled})
+        ],
         "io": {"capture": False},
     }
 
@@ -98,10 +123,10 @@ def notebook_task(chapter: Chapter) -> dict:
 def claims() -> TaskFailed | None:
     """Check every claim; the file is written whole, or not at all."""
     part = CLAIMS.with_suffix(".part")
-    with part.open("w") as file:
+    with part.open("w", encoding="utf-8") as file:
         command = [sys.executable, "-m", "mechanism.cli", "claims", "--json"]
         quiet = {} if sys.stderr.isatty() else {"TQDM_DISABLE": "1"}
-        ran = subprocess.run(command, stdout=file, env=os.environ | ENVIRONMENT | quiet)
+        ran = subprocess.run(command, stdout=file, env=environment() | quiet)
     if ran.returncode:
         return TaskFailed(f"some claim or control is not as expected: see {part}")
     part.replace(CLAIMS)
@@ -156,7 +181,7 @@ def compare() -> TaskFailed | None:
         return TaskFailed("\n".join(found))
     notebooks = [chapter.notebook for chapter in CHAPTERS]
     command = comparison(notebooks, "-n", "2", "--dist", "loadfile")
-    ran = subprocess.run(command, env=os.environ | ENVIRONMENT)
+    ran = subprocess.run(command, env=environment())
     return TaskFailed("a second run differs from the first") if ran.returncode else None
 
 

@@ -3,10 +3,15 @@
 Targets: KL at m = 10^6 within 4 times torch.softmax on the same float64 vector, chi-squared and
 total variation within 15; every divergence at m = 1000, a game of a batch of 1000, at least 300
 times faster than one cvxpy solve; payments for 5 groups within 1.5 (n + 1) solves; memory within 6
-arrays of the input's size.
+arrays of the input's size; under load with default threads no divergence over 1.5 times its run
+with one thread.
 """
 
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +86,42 @@ def test_million_outcomes_against_softmax(benchmark, divergence, vector, softmax
         tracemalloc.get_traced_memory()[1] / vector.nbytes
     )
     tracemalloc.stop()
+
+
+LOADED = """
+import sys, timeit
+import numpy as np
+from benchmarks.test_core import DIVERGENCES, LARGE
+from mechanism import RLHFGame, sw_max
+vector = np.random.default_rng(0).random(LARGE)
+for divergence in DIVERGENCES:
+    game = RLHFGame(vector[None], [1.0], np.full(LARGE, 1 / LARGE), divergence)
+    print(np.median(timeit.repeat(lambda: sw_max(game), number=1, repeat=7)))
+"""
+
+
+def test_default_threads_under_load():
+    """Every core busy: the threads that BLAS takes by default must not slow a solve (<= 1.5)."""
+    root = str(Path(__file__).parents[1])
+    plain = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    load = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        one, default = (
+            subprocess.run(
+                [sys.executable, "-c", LOADED], env=plain | {"PYTHONPATH": root} | threads,
+                capture_output=True, text=True, check=True, cwd=root,
+            ).stdout.split()
+            for threads in ({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, {})
+        )  # fmt: skip
+    finally:
+        for process in load:
+            process.kill()
+    for divergence, slow, fast in zip(DIVERGENCES, default, one, strict=True):
+        line = f"{divergence}: m = 10^6 under load, default threads / one thread"
+        RESULTS[line] = float(slow) / float(fast)
 
 
 @pytest.mark.filterwarnings("ignore:Power atom")

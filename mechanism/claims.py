@@ -15,7 +15,9 @@ from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
-from mechanism.core.errors import InvalidInputError
+from mechanism.attack.spending import LEAST
+from mechanism.attack.user_rules import checked_mechanism, checked_sampler
+from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
 from mechanism.statements import CLAIMS, Claim
 
@@ -82,15 +84,15 @@ def check(
     Parameters
     ----------
     claim_id : str
-        A key of `CLAIMS`.
     mechanism : Mechanism, optional
         Checked in place of the paper's; called on one game at a time.
     games : "rlhf", "candidate" or callable
         Where games come from; a callable takes a `numpy.random.Generator` and returns a game.
     budget : int
-        Evaluations of the mechanism.
+        Evaluations of the mechanism, `Claim.least` or more. No work is begun that does not fit;
+        integrals (of `INTEGRALS`), whose cost shows at their end, may pass the budget by one.
     seed : int
-        Seed of games and searches.
+        Seed of games and searches, >= 0.
 
     Returns
     -------
@@ -103,7 +105,8 @@ def check(
     Raises
     ------
     InvalidInputError
-        Unknown id, or a mechanism or a sampler where the claim is not about one.
+        Unknown id, budget below the claim's least, a mechanism or sampler where the claim is about
+        none, or one that returns what it must not: the message names the rule and what is wanted.
 
     Examples
     --------
@@ -119,6 +122,7 @@ def check(
     accepts = inspect.signature(function).parameters
     arguments: dict[str, Any] = {"budget": budget, "seed": seed}
     if mechanism is not None:
+        mechanism = checked_mechanism(mechanism)
         if "mechanism" in accepts:
             arguments["mechanism"] = mechanism
         elif "training_rule" in accepts:
@@ -126,6 +130,7 @@ def check(
         else:
             fix = "leave mechanism out"
             raise InvalidInputError("mechanism", mechanism, f"{claim_id} is about none", fix)
+    games = games if isinstance(games, str) else checked_sampler(games)
     if games != "rlhf":
         if "games" not in accepts:
             fix = 'leave games out, or "rlhf"'
@@ -155,10 +160,7 @@ def run(
     ids: Sequence[str] = (), budget: int = BUDGET, seed: int = 0, jobs: int = 2
 ) -> Iterator[Verdict]:
     """Verdicts on the named claims (none named: all), in the order in which they come in."""
-    for name in ids:
-        if name not in CLAIMS:
-            fix = f"one of {', '.join(CLAIMS)}"
-            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+    check_arguments(list(ids) or list(CLAIMS), budget, seed)
     work = partial(examine, budget=budget, seed=seed)
     wanted = [CLAIMS[name] for name in ids] or list(CLAIMS.values())
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered")

@@ -1,12 +1,13 @@
 """The `mechanism` command. People get tables; machines get one JSON document with `--json`.
 
-Standard output carries the result alone; progress goes to standard error. Exit code 1: a target was
-missed; 2: the arguments are wrong.
+Standard output carries the result alone; progress goes to standard error. Exit codes: 0 ok, 1 a
+target was missed, 2 wrong input, 3 a fault of the machine or of the program, 130 interrupted.
 """
 
 import json
 import math
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -15,9 +16,12 @@ from rich.table import Table
 
 from mechanism.experiments.cells import Cell
 from mechanism.llm import command as llm
+from mechanism.terminal import NAMES, Application, Commands, show
 
-app = typer.Typer(
+app = Application(
     name="mechanism",
+    cls=Commands,
+    context_settings=NAMES,
     help=__doc__,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -30,8 +34,18 @@ app.add_typer(llm.app, name="llm")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mechanism {version('mechanism')}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Check, attack and use mechanism design for LLM fine-tuning with several reward models."""
 
 
@@ -149,14 +163,14 @@ def _print_cells(title: str, cells: list[Cell]) -> None:
     for name in ("table", "row", "column"):
         table.add_column(name, no_wrap=True)
     for name in ("paper", "ours", "relative error", "target met"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for cell in cells:
         error = "" if cell.relative_error is None else f"{cell.relative_error:+.2%}"
         table.add_row(
             cell.table, cell.row, cell.column, f"{cell.paper:g}", f"{cell.ours:.6g}", error,
             "yes" if cell.ok else "no",
         )  # fmt: skip
-    Console(width=None).print(table)
+    show(table)
 
 
 def _plain(value: Any) -> Any:

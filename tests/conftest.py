@@ -1,13 +1,18 @@
 """Shared games and divergences: one table drives every test of an optimum."""
 
 import os
+import sys
 import warnings
 
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-from mechanism import (
+FOREIGN = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "MPLBACKEND", "GIT_DIR", "GIT_WORK_TREE")
+for name in [*FOREIGN, "MECHANISM_RUNS"]:  # tests set what they need, whatever the user has
+    os.environ.pop(name, None)
+
+from mechanism import (  # noqa: E402
     KL,
     Alpha,
     ChiSquared,
@@ -54,7 +59,7 @@ def _no_floating_point_warnings():
 @pytest.fixture(scope="session")
 def short_run(tmp_path_factory):
     """Folder of one short tiny run, trained once for all workers, and its seconds."""
-    from tests.short_run import undisturbed
+    from tests.llm.short_run import undisturbed
 
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
@@ -63,3 +68,41 @@ def short_run(tmp_path_factory):
         if not clock.exists():
             clock.write_text(str(undisturbed(folder)))
     return folder, float(clock.read_text())
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A book of one chapter and one page of text, with the current folder at its root."""
+    from tests.build.book_project import write_project
+
+    monkeypatch.chdir(tmp_path)
+    return write_project(tmp_path)
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    """Run the command in this process; return its exit code, its output and its errors."""
+    import io
+
+    from mechanism import cli, terminal
+
+    def run(words, faults=(), answer="", **variables):
+        monkeypatch.setattr(terminal.family, "keep_together", lambda: None)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        for owner, name, value in faults:
+            monkeypatch.setattr(owner, name, value)
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+        kept = (out.buffer, err.buffer)
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setattr(sys, "argv", ["mechanism", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.app()
+        said = [buffer.getvalue().decode() for buffer in kept]
+        monkeypatch.undo()
+        return end.value.code, *said
+
+    return run

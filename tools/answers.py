@@ -111,12 +111,12 @@ def main(folder: str) -> None:
     for plan in DRAWS:
         record = files.setdefault(plan.file, {"model": describe(plan.game)})
         record[plan.name] = draw(model, tokenizer, plan)
-        committed = json.loads(COMMITTED[plan.file].read_text())[plan.name]
+        committed = json.loads(COMMITTED[plan.file].read_text("utf-8"))[plan.name]
         equal, total = agreement(record[plan.name], committed)
         print(f"{plan.file},{plan.name},{equal},{total}")
     for name, record in files.items():
         text = json.dumps(record, indent=0, ensure_ascii=False)
-        (Path(folder) / name).write_text(text + "\n")
+        (Path(folder) / name).write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -60,12 +60,12 @@ def toc_docnames(root: Path = ROOT) -> list[str]:
             for key in ("parts", "chapters", "sections"):
                 yield from walk(entry.get(key))
 
-    return list(walk(yaml.safe_load((root / "_toc.yml").read_text())))
+    return list(walk(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))))
 
 
 def front_matter(page: Path) -> dict[str, Any]:
     """Return the YAML header of a page, empty where it has none."""
-    found = re.match(r"---\n(.*?)\n---\n", page.read_text(), re.DOTALL)
+    found = re.match(r"---\n(.*?)\n---\n", page.read_text(encoding="utf-8"), re.DOTALL)
     return yaml.safe_load(found.group(1)) if found else {}
 
 

@@ -2,14 +2,14 @@
 
 import ast
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grimp
 import jupytext
 
-from tools.chapters import Chapter
+from mechanism.folders import runs_folder
+from tools.chapters import ROOT, Chapter
 
 
 def code_cells(page: Path) -> list[str]:
@@ -63,8 +63,12 @@ def files_under(*folders: Path) -> list[Path]:
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file() and not any(p.startswith((".", "__pycache__")) for p in path.parts[1:])
+        if path.is_file() and not _is_hidden(path.relative_to(folder))
     )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in path.parts)
 
 
 def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path]:
@@ -87,7 +91,9 @@ def dependencies(chapter: Chapter, graph: grimp.ImportGraph | None) -> list[Path
         chosen = [path for path in modules if module_name(path) in reached]
     data = files_under(Path("results"), Path("mechanism/data"))
     if Path("mechanism/llm/runs/record.py") in chosen:
-        data += files_under(Path(os.environ.get("MECHANISM_RUNS", "runs/llm"), "finished"))
+        runs = runs_folder()
+        runs = runs.relative_to(ROOT) if runs.is_relative_to(ROOT) else runs
+        data += files_under(runs / "finished")
     pins = [Path("requirements.txt"), Path("constraints.txt")]
     return [chapter.source, *chosen, *data, *pins]
 

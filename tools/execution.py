@@ -1,6 +1,7 @@
 """Run one chapter, and say in plain words what went wrong when it fails."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,34 @@ from tools.chapters import BUILD, ROOT, Chapter, ChapterError, plain
 from tools.dependencies import digest
 
 CELL_TIMEOUT = 300  # seconds; longer work is recorded under results/ and a chapter shows the record
-ENVIRONMENT = {
+KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LD_LIBRARY_PATH", "TQDM_DISABLE")
+KEPT_GROUPS = ("MECHANISM_", "HF_", "CUDA_", "NVIDIA_")
+FIXED = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "MPLCONFIGDIR": str(ROOT / ".venv" / "matplotlib"),
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "IPYTHONDIR": str(ROOT / BUILD / "ipython"),
+    "JUPYTER_CONFIG_DIR": str(ROOT / BUILD / "jupyter"),
+    "JUPYTER_DATA_DIR": str(ROOT / BUILD / "jupyter"),
+    "JUPYTER_PREFER_ENV_PATH": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "PYTHONPATH": str(ROOT),  # the code of this checkout, whatever the environment was made from
+    "PYTHONUTF8": "1",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
 }
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that chapters and the site are built with.
+
+    They are named here, not inherited: one that nobody thought of (MPLBACKEND, PYTHONOPTIMIZE,
+    COLUMNS, a Jupyter path) would change what is built, and nobody would see it.
+    """
+    kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_GROUPS)}
+    return kept | FIXED
 
 
 def execute(chapter: Chapter, sources: list[Path]) -> None:
@@ -36,7 +57,10 @@ def execute(chapter: Chapter, sources: list[Path]) -> None:
     command = [sys.executable, "-m", "papermill", str(prepared), str(chapter.report)]
     command += ["--kernel", "python3", "--cwd", str(chapter.source.parent), "--no-progress-bar"]
     command += ["--execution-timeout", str(CELL_TIMEOUT)]
-    ran = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+    ran = subprocess.run(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        encoding="utf-8", errors="replace",
+    )  # fmt: skip
     prepared.unlink()
     if ran.returncode != 0:
         raise ChapterError(explain_failure(chapter, ran.stderr))
@@ -46,9 +70,31 @@ def execute(chapter: Chapter, sources: list[Path]) -> None:
         )
 
     finished = without_timings(nbformat.read(chapter.report, as_version=4))
+    check_pictures(chapter, finished)
     nbformat.write(finished, chapter.report)
     chapter.notebook.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(chapter.report, chapter.notebook)
+
+
+def check_pictures(chapter: Chapter, made: nbformat.NotebookNode) -> None:
+    """Refuse a run that shows fewer pictures than the stored one, whatever the cause."""
+    if not chapter.notebook.exists():
+        return
+    try:
+        stored = pictures(nbformat.read(chapter.notebook, as_version=4))
+    except nbformat.reader.NotJSONError:
+        return
+    if (now := pictures(made)) < stored:
+        raise ChapterError(
+            f"{chapter.source}: {now} pictures, and the stored run has {stored}.\n"
+            f"If the page is meant to have fewer, remove {chapter.notebook} and build again."
+        )
+
+
+def pictures(notebook: nbformat.NotebookNode) -> int:
+    """Return how many outputs of a notebook are pictures."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
 
 
 def without_timings(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -62,7 +108,9 @@ def without_timings(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def explain_failure(chapter: Chapter, stderr: str) -> str:
     """Return the chapter, the cell, its source and its error, as one message."""
     where, details = f"{chapter.source} failed", "\n".join(stderr.splitlines()[-15:])
-    if chapter.report.exists():
+    if found := re.search(r"\[Errno \d+\] (No space left on device|Disk quota exceeded)", stderr):
+        return f"{where}: {found[1].lower()}; free some, and build again"
+    if readable(chapter.report):
         cells = executed_cells(chapter.report)
         for number, cell in enumerate(cells, start=1):
             if failed(cell):
@@ -77,6 +125,15 @@ def explain_failure(chapter: Chapter, stderr: str) -> str:
     return f"{where}\n\n{details}"
 
 
+def readable(notebook: Path) -> bool:
+    """Say whether a notebook is there, and whole: a run that was stopped may leave half of one."""
+    try:
+        nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError):
+        return False
+    return True
+
+
 def failed(cell: nbformat.NotebookNode) -> bool:
     """Say whether a cell stopped the run: by an error, or by never answering (a dead kernel)."""
     if "raises-exception" in tags(cell):
@@ -89,7 +146,7 @@ def failed(cell: nbformat.NotebookNode) -> bool:
 
 def line_of(cell: nbformat.NotebookNode, source: Path) -> str:
     """Return `, line 57` where the cell begins in the source, or nothing if it is not found."""
-    before, found, _ = source.read_text().partition(cell.source)
+    before, found, _ = source.read_text(encoding="utf-8").partition(cell.source)
     return f", line {before.count(chr(10)) + 1}" if found else ""
 
 

@@ -4,7 +4,7 @@
 papermill sees it, since papermill accepts names that nobody reads.
 """
 
-import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,20 @@ import jupytext
 import nbformat
 import papermill
 
+from mechanism import folders
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import Settings, from_parameters
+from mechanism.llm.config import PRESETS, Settings, assignment, from_parameters
+from mechanism.llm.stages import taken
 from tools.chapters import ROOT
+from tools.execution import environment
 
 CHAPTER = ROOT / "book" / "experiments" / "llm.md"
-KEPT = ROOT / "runs" / "llm" / "notebooks"
+KEPT = folders.runs_folder() / "notebooks"
 
 
 def parameters_of(words: list[str]) -> dict[str, Any]:
     """Return the parameters that NAME=VALUE words give, in their types."""
-    given: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise InvalidInputError("parameter", word, "not of the form NAME=VALUE", "steps=60")
-        try:
-            given[name] = json.loads(text)
-        except json.JSONDecodeError:
-            given[name] = text
-    return given
+    return dict(assignment("parameter", word) for word in words)
 
 
 def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
@@ -46,18 +40,20 @@ def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
         Where a cell fails; the notebook up to there is kept.
     """
     settings = from_parameters(parameters)
-    kept.mkdir(parents=True, exist_ok=True)
-    prepared = kept / f"{settings.preset}.input.ipynb"
-    done = kept / f"{settings.preset}.ipynb"
-    nbformat.write(jupytext.read(CHAPTER), prepared)
+    folders.make_own(kept.parent)
+    kept.mkdir(exist_ok=True)
+    prepared, done = (kept / f"{settings.preset}{end}" for end in (".input.ipynb", ".ipynb"))
     values = typed(settings, parameters) | {"run": True}
-    try:
-        papermill.execute_notebook(
-            prepared, done, parameters=values, kernel_name="python3", language="python",
-            cwd=str(CHAPTER.parent),
-        )  # fmt: skip
-    finally:
-        prepared.unlink()
+    with taken(kept / f".{settings.preset}.lock", done.name, print):
+        folders.mark(kept, [f"{preset}.ipynb" for preset in PRESETS])
+        nbformat.write(jupytext.read(CHAPTER), prepared)
+        try:
+            papermill.execute_notebook(
+                prepared, done, parameters=values, kernel_name="python3", language="python",
+                cwd=str(CHAPTER.parent),
+            )  # fmt: skip
+        finally:
+            prepared.unlink(missing_ok=True)
     return done
 
 
@@ -68,13 +64,17 @@ def typed(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Read NAME=VALUE words, run, and say where the notebook is."""
+    settled = environment()  # as the book is built: papermill's kernel inherits it
+    os.environ.clear()
+    os.environ.update(settled)
     try:
         done = execute(parameters_of(sys.argv[1:]))
     except InvalidInputError as error:
-        sys.exit(f"make llm: {error}")
+        print(f"make llm: {error}", file=sys.stderr)
+        sys.exit(2)
     except papermill.PapermillExecutionError as error:
         sys.exit(f"make llm: a cell failed\n{error}\nThe notebook up to there: {KEPT}")
-    print(f"The executed notebook: {done.relative_to(ROOT)}")
+    print(f"The executed notebook: {os.path.relpath(done, ROOT)}")
 
 
 if __name__ == "__main__":

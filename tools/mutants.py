@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 
 CORE = Path("mechanism/core")
 STEMS = "payments candidate_game oracles divergences misreports sw_max sw_max_edges"
-TESTS = [f"tests/test_{stem}.py" for stem in STEMS.split()]
+TESTS = [str(next(Path("tests").rglob(f"test_{stem}.py"))) for stem in STEMS.split()]
 CLAIMS = [
     ("def-4.1", "rlhf"),
     ("prop-4.4", "rlhf"),
@@ -48,15 +48,15 @@ class Mutant:
     def apply(self, root: Path) -> None:
         """Write the mutant into a copy of the project."""
         path = root / CORE / self.file
-        text = path.read_text()
+        text = path.read_text("utf-8")
         if text.count(self.old) != 1:
             raise ValueError(f"{self.name}: {self.old!r} occurs {text.count(self.old)} times")
-        path.write_text(text.replace(self.old, self.new))
+        path.write_text(text.replace(self.old, self.new), "utf-8")
 
 
 MUTANTS = tuple(
     Mutant(**entry)
-    for entry in tomllib.loads(Path(__file__).with_suffix(".toml").read_text())["mutant"]
+    for entry in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["mutant"]
 )
 
 

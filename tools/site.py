@@ -11,6 +11,7 @@ import yaml
 
 from tools.chapters import BUILD, Chapter, ChapterError, is_notebook, plain
 from tools.dependencies import files_under
+from tools.execution import environment
 
 NOT_PAGES = (".ipynb", ".pyc")
 
@@ -32,10 +33,10 @@ def stage(into: Path, chapters: list[Chapter], toc: dict[str, object]) -> None:
         copy(path, into / path)
     for chapter in chapters:
         copy(chapter.notebook, into / (chapter.docname + ".ipynb"))
-    config = yaml.safe_load(Path("_config.yml").read_text())
+    config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     config["execute"] = config["execute"] | {"execute_notebooks": "off"}
-    (into / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (into / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    for name, content in {"_config.yml": config, "_toc.yml": toc}.items():
+        (into / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     if Path("results").exists():  # for pages that include a recorded table or picture
         (into / "results").symlink_to(Path("results").resolve())
 
@@ -51,12 +52,16 @@ def jupyter_book(source: Path, output: Path, *options: str) -> Path:
     shutil.rmtree(output, ignore_errors=True)
     log = BUILD / "reports" / f"{output.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source), "--all"]
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(source), "--all"]
     command += ["--path-output", str(output), *options]
-    ran = subprocess.run(command, text=True, capture_output=True)
-    log.write_text(plain(ran.stdout + ran.stderr))
+    ran = subprocess.run(
+        command, env=environment(), capture_output=True, encoding="utf-8", errors="replace"
+    )
+    text = plain(ran.stdout + ran.stderr)
+    log.write_text(text, encoding="utf-8")
     if ran.returncode != 0:
-        problems = readable_problems(log.read_text(), source)
+        problems = readable_problems(text, source)
         raise ChapterError("\n".join(["the pages have problems:", *problems, f"The log: {log}"]))
     return output / "_build" / "html"
 
@@ -83,12 +88,16 @@ def readable_problems(log: str, staged: Path) -> list[str]:
 def build_book(chapters: list[Chapter]) -> None:
     """Build `_build/html`, warnings being errors; a failed build leaves the last good one."""
     source, output = BUILD / "src", BUILD / "site"
-    stage(source, chapters, yaml.safe_load(Path("_toc.yml").read_text()))
+    stage(source, chapters, yaml.safe_load(Path("_toc.yml").read_text(encoding="utf-8")))
     built = jupyter_book(source, output, "-W", "-n", "--keep-going")
     for template in built.glob("_static/**/*webpack-macros.html"):
         template.unlink()  # left there by the themes; opened as a page it shows nothing
-    shutil.rmtree(BUILD / "html", ignore_errors=True)
-    shutil.move(built, BUILD / "html")
+    last = BUILD / "html.old"
+    shutil.rmtree(last, ignore_errors=True)
+    if (BUILD / "html").exists():
+        (BUILD / "html").replace(last)
+    built.replace(BUILD / "html")
+    shutil.rmtree(last, ignore_errors=True)
     shutil.rmtree(output)
 
 

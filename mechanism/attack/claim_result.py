@@ -8,7 +8,7 @@ import numpy as np
 
 from mechanism.attack.coverage import Coverage, coverage_of
 from mechanism.attack.games import Game
-from mechanism.core.errors import Floats
+from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 Status = Literal["holds", "violated", "undecided"]
@@ -182,6 +182,8 @@ def worst_case(
         broken = not case.slack >= -case.tolerance
         return 1 if broken else 2, case.ratio if broken or by == "ratio" else case.slack
 
+    if not cases:
+        raise InvalidInputError("budget", trials, f"left no case of {claim}", "make it larger")
     worst = min(cases, key=order)
     gain = -worst.slack if worst.gain is None else worst.gain
     witness = Witness(worst.game, worst.group, worst.report, gain, worst.recompute)

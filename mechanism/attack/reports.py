@@ -59,7 +59,8 @@ def project_report(game: Game, i: int, points: ArrayLike, face: ArrayLike | None
     """Bring rows (..., m) into the domain of reports of group i.
 
     Summation: the simplex. Maximum: the given face, or that of the largest entry. Without
-    normalisation and for candidates: the box that holds [0, 1] and all of the group's own values.
+    normalisation and for candidates: the box that holds [0, 1] and all of the group's own values
+    (for tiny rewards [0, `reward_unit`]).
     """
     rows = as_floats("points", points)
     how = game.normalization if isinstance(game, RLHFGame) else None
@@ -67,8 +68,24 @@ def project_report(game: Game, i: int, points: ArrayLike, face: ArrayLike | None
         return project_simplex(rows)
     if how == "maximum":
         return project_face(rows, rows.argmax(axis=-1) if face is None else face)
-    own = own_row(game, i)
-    return np.clip(rows, min(0.0, own.min()), max(1.0, own.max()))
+    return np.clip(rows, *report_box(game, own_row(game, i)))
+
+
+def reward_unit(game: Game) -> float:
+    """1, or less where all rewards of the game are tiny: the size of a report that matters.
+
+    >>> reward_unit(CandidateGame([[1e-12, 0.0]], [1]))
+    1e-11
+    """
+    if isinstance(game, RLHFGame) and game.normalization is not None:
+        return 1.0
+    rows = game.values if isinstance(game, CandidateGame) else game.rewards
+    return min(1.0, 10.0 * float(np.abs(rows).max())) or 1.0
+
+
+def report_box(game: Game, own: Floats) -> tuple[float, float]:
+    """Least and greatest reward that a group with rewards `own` may report, if not normalised."""
+    return min(0.0, float(own.min())), max(reward_unit(game), float(own.max()))
 
 
 def is_summation(game: Game) -> bool:
@@ -121,20 +138,21 @@ def draw_types(rng: np.random.Generator, game: Game, i: int) -> tuple[Floats, Fl
     the truth at other sizes, and random rewards at random sizes.
     """
     own, m = own_row(game, i), own_row(game, i).shape[-1]
-    constant = np.full(m, 1.0 / m if is_summation(game) else 1.0)
+    unit = reward_unit(game)
+    constant = np.full(m, 1.0 / m if is_summation(game) else unit)
     steps = np.array([1e-3, 1e-2, 0.1])[:, None]
-    away, noise = own - constant, rng.standard_normal((2, m))
+    away, noise = own - constant, unit * rng.standard_normal((2, m))
     others = game.scores() - game.sizes[i] * own
-    spikes = np.eye(m)[[own.argmax(), int(rng.integers(m)), others.argmin()]]
+    spikes = unit * np.eye(m)[[own.argmax(), int(rng.integers(m)), others.argmin()]]
     rows = [
         own[None], own - steps * away, own + steps * away, own + steps * noise[0],
         own - steps[:2] * noise[0], own + steps[:2] * noise[1],
-        constant[None], spikes, rng.random((3, m)),
+        constant[None], spikes, unit * rng.random((3, m)),
     ]  # fmt: skip
     rewards = project_report(game, i, np.concatenate(rows))
     grid, size = report_sizes(game, i), float(game.sizes[i])
     sizes = np.unique([1.0, max(1.0, size - 1), size + 1, grid[-1], rng.choice(grid)])
-    mixed = project_report(game, i, rng.random((2, m)))
+    mixed = project_report(game, i, unit * rng.random((2, m)))
     least = rewards[-4:-3]  # the spike that the others like least, as a group of one: IR is tight
     return (
         np.concatenate([rewards, np.tile(own, (len(sizes), 1)), mixed, least]),

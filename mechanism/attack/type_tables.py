@@ -15,12 +15,14 @@ import numpy as np
 from mechanism.attack.claim_result import ERROR, payment_rounding, scale
 from mechanism.attack.games import Draws, Game, Games
 from mechanism.attack.reports import draw_types, project_report
+from mechanism.attack.spending import Spending
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
 
 BISECTIONS = 12
+LARGEST_TABLE = 29 + BISECTIONS  # runs: types of `draw_types`, then bisections
 
 
 @dataclass(frozen=True)

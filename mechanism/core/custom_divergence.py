@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mechanism.core.errors import Floats, InvalidInputError, require
+from mechanism.core.errors import Floats, InvalidInputError, ShapeError, as_floats, require
 from mechanism.core.generator import Divergence
 
 Function = Callable[[Any], Any]
@@ -59,6 +59,11 @@ class FDivergence(Divergence):
         object.__setattr__(self, "given_df_inverse", df_inverse)
         object.__setattr__(self, "lam", lam)
         self.__post_init__()
+        functions = {"f": f, "df": df, "d2f": d2f, "df_inverse": df_inverse}
+        for name, function in functions.items():
+            if not (callable(function) or (function is None and name != "f")):
+                fix = "pass a function of arrays of ratios"
+                raise InvalidInputError(name, repr(function)[:80], "must be a function", fix)
         with np.errstate(all="ignore"):
             self._check()
             strict = self._seems_strict() if strictly_convex is None else strictly_convex
@@ -104,33 +109,48 @@ class FDivergence(Divergence):
         far, mid, near = self._df(np.array([1e-300, 1e-200, 1e-100]))
         return bool(mid - far > 1e-6 and mid - far >= 0.5 * (near - mid))
 
+    flat = 1e-12  # found numerically, the optimum would be rounding times lam
+
     def _f(self, x: Floats) -> Floats:
-        return np.asarray(self.given_f(x), dtype=np.float64)
+        return _called("f", self.given_f, x)
 
     def _df(self, x: Floats) -> Floats:
         if self.given_df is not None:
-            return np.asarray(self.given_df(x), dtype=np.float64)
+            return _called("df", self.given_df, x)
         return _five_point(self._f, x)
 
     def _d2f(self, x: Floats) -> Floats:
         if self.given_d2f is not None:
-            return np.asarray(self.given_d2f(x), dtype=np.float64)
+            return _called("d2f", self.given_d2f, x)
         return _five_point(self._df, x)
 
     def _df_inverse(self, y: Floats) -> Floats:
         if self.given_df_inverse is not None:
-            return np.maximum(np.asarray(self.given_df_inverse(y), dtype=np.float64), 0.0)
+            return np.maximum(_called("df_inverse", self.given_df_inverse, y), 0.0)
         search = _golden if self.given_df is None else _bisect
         return search(self._f if self.given_df is None else self._df, y)
 
     def _perspective(self, p: Floats, q: Floats) -> Floats:
-        return q * self._f(p / q)
+        value = q * (self._f(p / q) - self._f(np.ones(())))
+        if not np.all(p):  # f may be written so that its limit at 0 is lost, as in x log x
+            at_zero = self._f(np.full((), np.finfo(float).tiny))
+            value = np.where((p == 0) & np.isnan(value), q * at_zero, value)
+        return value
 
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         x = self._df_inverse(y)
         at_zero = -self._f(np.zeros(()))
         value = np.where(x > 0, x * y - self._f(x), at_zero)
         return np.where(np.isfinite(at_zero), np.fmax(value, at_zero), value)
+
+
+def _called(name: str, function: Function, x: Floats) -> Floats:
+    """Values of a user's function, one for each number that it was given."""
+    value = as_floats(f"{name}(x)", function(x))
+    if value.shape not in ((), x.shape):
+        rule = f"must have the shape {x.shape} of x"
+        raise ShapeError(f"{name}(x)", f"array of shape {value.shape}", rule, "work elementwise")
+    return np.broadcast_to(value, x.shape)
 
 
 def _five_point(function: Function, x: Floats) -> Floats:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import rel_entr, xlogy
 
-from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.core.generator import Divergence
+from mechanism.core.errors import Floats, InvalidInputError, as_floats
+from mechanism.core.generator import NEAR, Divergence
+
+LARGEST_ALPHA = 1e6
 
 __all__ = [
     "KL",
@@ -32,6 +34,8 @@ class KL(Divergence):
     >>> KL(0.5).value([0.5, 0.5], [0.25, 0.75]).round(4)
     np.float64(0.0719)
     """
+
+    curvatures = (1.0, -1.0, 2.0)
 
     def _f(self, x: Floats) -> Floats:
         return np.asarray(xlogy(x, x))
@@ -60,6 +64,7 @@ class ChiSquared(Divergence):
     """
 
     interior = False
+    curvatures = (2.0, 0.0, 0.0)
 
     def _f(self, x: Floats) -> Floats:
         return (x - 1.0) ** 2
@@ -75,6 +80,9 @@ class ChiSquared(Divergence):
 
     def _perspective(self, p: Floats, q: Floats) -> Floats:
         return (p - q) ** 2 / q
+
+    def _large(self, p: Floats, q: Floats) -> Floats:
+        return ((p - q) * (np.sqrt(self.lam) / np.sqrt(q))) ** 2
 
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         clipped = np.maximum(y, -2.0)
@@ -93,6 +101,7 @@ class TotalVariation(Divergence):
     strictly_convex = False
     interior = False
     slope_limit = 1.0
+    flat = NEAR  # the initial model is optimal up to gaps of 2
 
     def _f(self, x: Floats) -> Floats:
         return np.abs(x - 1.0)
@@ -121,6 +130,7 @@ class ReverseKL(Divergence):
     """
 
     slope_limit = 0.0
+    curvatures = (1.0, -2.0, 6.0)
 
     def _f(self, x: Floats) -> Floats:
         return -np.log(x)
@@ -149,6 +159,7 @@ class SquaredHellinger(Divergence):
     """
 
     slope_limit = 1.0
+    curvatures = (0.5, -0.75, 1.875)
 
     def _f(self, x: Floats) -> Floats:
         return (np.sqrt(x) - 1.0) ** 2
@@ -179,6 +190,7 @@ class JensenShannon(Divergence):
     """
 
     slope_limit = float(np.log(2.0))
+    curvatures = (0.5, -0.75, 1.75)
 
     def _f(self, x: Floats) -> Floats:
         return np.asarray(xlogy(x, x) - (1.0 + x) * np.log((1.0 + x) / 2.0))
@@ -193,8 +205,8 @@ class JensenShannon(Divergence):
         return 1.0 / np.expm1(np.log(2.0) - y)
 
     def _perspective(self, p: Floats, q: Floats) -> Floats:
-        middle = (p + q) / 2.0
-        return np.asarray(rel_entr(p, middle) + rel_entr(q, middle))
+        both = p + q  # not its half, which is 0 at the least subnormal number
+        return np.asarray((rel_entr(2.0 * p, both) + rel_entr(2.0 * q, both)) / 2.0)
 
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         return -np.log(2.0) - np.log(-np.expm1(-deficit))
@@ -216,13 +228,17 @@ class Alpha(Divergence):
     alpha: float
 
     def __init__(self, alpha: float, lam: float) -> None:
-        if not np.isfinite(alpha):
-            fix = "use e.g. 0.5 (Hellinger), 1 (KL), 2 (chi-squared)"
-            raise InvalidInputError("alpha", alpha, "must be a finite number", fix)
+        fix = "use e.g. 0.5 (Hellinger), 1 (KL), 2 (chi-squared)"
+        array = as_floats("alpha", alpha)
+        if array.shape != () or not abs(array) <= LARGEST_ALPHA:
+            rule = f"must be one number from {-LARGEST_ALPHA:g} to {LARGEST_ALPHA:g}"
+            raise InvalidInputError("alpha", alpha, rule, fix)
+        a = float(array) if abs(array) > 1e-20 else 0.0  # the same divergence to 1e-17
         object.__setattr__(self, "lam", lam)
-        object.__setattr__(self, "alpha", float(alpha))
-        object.__setattr__(self, "interior", alpha <= 1)
-        object.__setattr__(self, "slope_limit", 1.0 / (1.0 - alpha) if alpha < 1 else np.inf)
+        object.__setattr__(self, "alpha", a)
+        object.__setattr__(self, "interior", a <= 1)
+        object.__setattr__(self, "slope_limit", 1.0 / (1.0 - a) if a < 1 else np.inf)
+        object.__setattr__(self, "curvatures", (1.0, a - 2.0, (a - 2.0) * (a - 3.0)))
         self.__post_init__()
 
     def _f(self, x: Floats) -> Floats:
@@ -252,6 +268,12 @@ class Alpha(Divergence):
         growth = log_ratio if α == 0 else np.expm1(α * log_ratio) / α
         return (q * growth - (p - q)) / (α - 1.0)
 
+    def _large(self, p: Floats, q: Floats) -> Floats:
+        α = self.alpha
+        if α in (0, 1):
+            return super()._large(p, q)
+        return _power_term(self.lam / abs(α * (α - 1.0)), p, q, α)
+
     def _conjugate(self, y: Floats, deficit: Floats) -> Floats:
         α = self.alpha
         if α == 1:
@@ -260,3 +282,9 @@ class Alpha(Divergence):
             return -np.log(deficit)
         base = deficit * (1.0 - α) if α < 1 else np.maximum(1.0 + (α - 1.0) * y, 0.0)
         return np.expm1(α / (α - 1.0) * np.log(base)) / α
+
+
+def _power_term(factor: float, p: Floats, q: Floats, power: float) -> Floats:
+    """factor p^power q^(1 - power), by logarithms: the whole term where it is beyond float64."""
+    logs = power * np.log(p) + (1.0 - power) * np.log(q) + np.log(factor)
+    return np.where((p == 0) & ((power > 0) | (q == 0)), 0.0, np.exp(logs))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mechanism.core.errors import Floats
 from mechanism.core.generator import Divergence
+from mechanism.core.products import dot
 
 BLOCK = 1 << 15  # numbers that a block of games, or a piece of a large one, may hold
 MAX_ITERATIONS = 200
@@ -61,15 +62,39 @@ def closed_form(gaps: Floats, reference: Floats) -> Root:
     return _root(policy, 1.0 - log_total, np.full_like(log_total, np.inf))
 
 
+def near_reference(gaps: Floats, reference: Floats, divergence: Divergence) -> Root:
+    r"""Solve games whose gaps are tiny, so that p/q is near 1, by the series of phi at 1.
+
+    p/q - 1 is written down itself: a strength of 1e300 must not multiply the rounding of p/q.
+    Where phi has no series at 1 (total variation: a kink) the initial model is the optimum.
+    """
+    top = divergence._df(np.ones((len(gaps), 1)))
+    if divergence.curvatures is None:
+        return _root(reference.copy(), top, divergence.slope_limit - top)
+    c2, c3, c4 = divergence.curvatures
+    one, two, three = 1 / c2, -c3 / (2 * c2**3), (3 * c3**2 - c2 * c4) / (6 * c2**5)
+
+    def excess(y: Floats) -> Floats:
+        return np.asarray(y * (one + y * (two + y * three)))
+
+    mass = reference.sum(axis=-1, keepdims=True)
+    above = dot(reference, gaps)[:, None] / mass
+    for _ in range(2):
+        above = above - dot(reference, excess(above - gaps))[:, None] / (one * mass)
+    top = top + above
+    policy = reference + reference * excess(above - gaps)
+    return _root(policy, top, divergence.slope_limit - top)
+
+
 def transfer(gaps: Floats, reference: Floats) -> Root:
     """Total variation: all mass with d > 2 moves to the best outcomes, in proportion to q.
 
     Outcomes with d = 2 exactly, where staying and moving tie, stay.
     """
     leaves = np.greater(gaps, 2.0, out=np.empty_like(gaps))
-    moved = np.vecdot(reference, leaves)[:, None]
+    moved = dot(reference, leaves)[:, None]
     policy = np.equal(gaps, 0.0, out=gaps)
-    policy *= moved / np.vecdot(reference, policy)[:, None]
+    policy *= moved / dot(reference, policy)[:, None]
     policy += 1.0
     policy -= leaves
     policy *= reference
@@ -125,7 +150,7 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
     the root; at k = 1 it is piecewise linear and Newton ends after finitely many steps, exact.
     """
     best = np.take_along_axis(reference, offsets.argmin(axis=-1, keepdims=True), axis=-1)
-    mean_offset = np.vecdot(reference, offsets)[:, None]
+    mean_offset = dot(reference, offsets)[:, None]
     all_active = (1.0 + mean_offset) if power == 1 else 1.0 + offsets.max(axis=-1, keepdims=True)
     high = np.minimum(best ** (-1.0 / power), all_active) * (1.0 + 1e-9)
 
@@ -136,8 +161,8 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
             base = np.subtract(z, offset)
             np.maximum(base, 0.0, out=base)
             if power == 1:
-                total[...] += np.vecdot(mass, base)[:, None]
-                steep[...] += np.vecdot(mass, np.greater(base, 0.0, out=base))[:, None]
+                total[...] += dot(mass, base)[:, None]
+                steep[...] += dot(mass, np.greater(base, 0.0, out=base))[:, None]
                 return
             terms = mass * _power(base, power)
             total[...] += terms.sum(axis=-1, keepdims=True)
@@ -163,10 +188,11 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
 
     policy = policy_at(z)
     total = policy.sum(axis=-1, keepdims=True)
-    if np.all(np.abs(total - 1.0) <= 1e-9):
-        policy /= total
-    else:  # z is so large that its last bit moves mass: mix the policies on both sides of it
-        policy = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
+    rough = np.abs(total - 1.0) > 1e-12
+    policy /= total
+    if np.any(rough):  # z is so large that its last bit moves mass: mix what both sides of it give
+        mixed = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
+        policy = np.where(rough, mixed, policy)
     return z, _root(policy, z, np.full_like(z, np.inf), count)
 
 

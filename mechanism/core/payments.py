@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from mechanism.core.errors import Floats
+from mechanism.core.groups import check_game
+from mechanism.core.products import leave_one_out
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 
@@ -26,6 +28,7 @@ def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
     >>> affine_maximizer_payments(game).round(4)
     array([0.1201, 0.1201])
     """
+    check_game(game)
     if isinstance(game, CandidateGame):
         return _candidate_payments(game)
     without = leave_one_out_scores(game.sizes, game.rewards)
@@ -33,7 +36,7 @@ def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
     scores[..., 0, :] = game.scores()  # to the last bit what sw_max sees: ties must fall alike
     scores[..., 1:, :] = without
     policies, values = optimal_policies(scores, game.reference[..., None, :], game.divergence)
-    gained = game.sizes * game.valuations(policies[..., 0, :])
+    gained = game.sizes * game.valuations_of(policies[..., 0, :])
     return np.asarray(values[..., 1:] - (values[..., :1] - gained))
 
 
@@ -44,8 +47,7 @@ def leave_one_out_scores(sizes: Floats, rewards: Floats) -> Floats:
     array([[0., 2.],
            [1., 0.]])
     """
-    others = 1.0 - np.eye(sizes.shape[-1])
-    return np.asarray((sizes[..., None, :] * others) @ rewards)
+    return leave_one_out(sizes, rewards)
 
 
 def _candidate_payments(game: CandidateGame) -> Floats:

@@ -4,9 +4,8 @@
 Source: Section 2 and Definition 3.1, arXiv:2405.16276v4.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Self, TypeAlias, final
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,67 +15,31 @@ from mechanism.core.errors import (
     InvalidInputError,
     ShapeError,
     as_floats,
-    group_index,
+    as_numbers,
     require,
 )
 from mechanism.core.generator import Divergence
+from mechanism.core.groups import Groups, Model
 from mechanism.core.normalization import Normalization, check_rewards
+from mechanism.core.products import means, weighted_rows
 from mechanism.core.validation import (
+    LARGEST,
     broadcast_batch,
+    check_distribution,
     check_last,
     check_matrix,
     check_reference,
+    check_scores,
     check_sizes,
     freeze,
     replaced,
     resized,
 )
 
-Model: TypeAlias = Floats | NDArray[np.intp]  # a policy (..., m), or the index of a candidate
-
-
-class _Groups(ABC):
-    """What both games share: true values of n groups and what follows from a chosen model."""
-
-    sizes: Floats
-
-    @abstractmethod
-    def valuations(self, model: ArrayLike) -> Floats:
-        """v_i of the model, per agent, shape (..., n)."""
-
-    @abstractmethod
-    def divergence_cost(self, model: ArrayLike) -> Floats:
-        """D of the model from the initial model, shape (...)."""
-
-    @property
-    def groups(self) -> int:
-        """Number n of groups."""
-        return self.sizes.shape[-1]
-
-    def welfare(self, model: ArrayLike, without: int | None = None) -> Floats:
-        """ASW(p) = sum_i w_i v_i(p) - D(p), or ASW_-i(p), which leaves out group `without`.
-
-        Parameters
-        ----------
-        model : array_like
-            A policy (..., m), or an index of a candidate (...).
-        without : int, optional
-            The group whose term is left out; the divergence stays.
-        """
-        weights = self.sizes
-        if without is not None:
-            weights = weights * (np.arange(self.groups) != group_index(without, self.groups))
-        total = (weights * self.valuations(model)).sum(axis=-1)
-        return np.asarray(total - self.divergence_cost(model))[()]
-
-    def utilities(self, model: ArrayLike, payments: ArrayLike) -> Floats:
-        """u_i = w_i v_i(p) - pay_i with this game's (true) rewards and sizes, shape (..., n)."""
-        return self.sizes * self.valuations(model) - as_floats("payments", payments)
-
 
 @final
 @dataclass(frozen=True, eq=False)
-class RLHFGame(_Groups):
+class RLHFGame(Groups):
     r"""Fine-tuning game over all distributions on m outcomes; leading axes are a batch.
 
     The provider maximises :math:`\sum_i w_i\,E_p[rm_i] - D_f(p\|q)` over distributions p.
@@ -122,9 +85,11 @@ class RLHFGame(_Groups):
             )
         check_matrix("rewards", self.rewards, "(..., n groups, m outcomes)")
         check_sizes(self.sizes, self.rewards)
-        check_reference(self.reference, self.rewards)
+        reference = check_reference(self.reference, self.rewards)
+        object.__setattr__(self, "reference", reference)
         broadcast_batch(self.rewards.shape[:-2], self.sizes.shape[:-1], self.reference.shape[:-1])
-        check_rewards(self.rewards, self.normalization)
+        object.__setattr__(self, "rewards", check_rewards(self.rewards, self.normalization))
+        check_scores("rewards", self.rewards, self.sizes, self.divergence.lam)
 
     @property
     def outcomes(self) -> int:
@@ -139,19 +104,24 @@ class RLHFGame(_Groups):
 
     def scores(self) -> Floats:
         """S = sum_i w_i rm_i, shape (..., m), batched as rewards and sizes are."""
-        return np.asarray(np.vecmat(self.sizes, self.rewards))
+        return weighted_rows(self.sizes, self.rewards)
 
-    def valuations(self, model: ArrayLike) -> Floats:
-        """v_i(p) = E_p rm_i, per agent, shape (..., n) (Definition 3.1)."""
+    def checked(self, model: ArrayLike) -> Floats:
+        """The policy (..., m) as distributions, free of float32's rounding, or raise."""
         policy = as_floats("model", model)
         if policy.ndim == 0 or policy.shape[-1] != self.outcomes:
             rule = f"must be a policy over {self.outcomes} outcomes"
             raise ShapeError("model", f"array of shape {policy.shape}", rule, "pass (..., m)")
-        return np.asarray(np.matvec(self.rewards, policy))
+        broadcast_batch(policy.shape[:-1], self.batch_shape)
+        return check_distribution("model", policy, self.outcomes)
 
-    def divergence_cost(self, model: ArrayLike) -> Floats:
-        """D_f(p || q), reward units, shape (...)."""
-        return self.divergence.value(model, self.reference)
+    def valuations_of(self, model: Model) -> Floats:
+        """E_p rm_i of policies (..., m)."""
+        return means(self.rewards, np.asarray(model, dtype=np.float64))
+
+    def cost_of(self, model: Model) -> Floats:
+        """D_f(p || q) of policies (..., m)."""
+        return self.divergence.value_of(np.asarray(model, dtype=np.float64), self.reference)
 
     def with_report(
         self, i: int, reward: ArrayLike | None = None, size: ArrayLike | None = None
@@ -175,7 +145,7 @@ class RLHFGame(_Groups):
 
 @final
 @dataclass(frozen=True, eq=False)
-class CandidateGame(_Groups):
+class CandidateGame(Groups):
     """The same mechanism over k given models (Rewarded Soups, checkpoints; Tables 2-6).
 
     Parameters
@@ -205,12 +175,14 @@ class CandidateGame(_Groups):
         fix = "drop this candidate"
         require(np.isfinite(self.values), "values", self.values, "must be finite", fix)
         check_sizes(self.sizes, self.values)
+        check_scores("values", self.values, self.sizes)
         parts = [self.values.shape[:-2], self.sizes.shape[:-1]]
         if self.divergences is not None:
             freeze(self, "divergences")
             costs = self.divergences
             check_last("divergences", costs, self.values.shape[-1], "candidates")
-            require(np.isfinite(costs), "divergences", costs, "must be finite", fix)
+            rule = f"must be finite, at most {LARGEST:g}"
+            require(np.abs(costs) <= LARGEST, "divergences", costs, rule, fix)
             parts.append(costs.shape[:-1])
         broadcast_batch(*parts)
 
@@ -227,18 +199,18 @@ class CandidateGame(_Groups):
 
     def scores(self) -> Floats:
         """ASW of every candidate: sum_i w_i v_i - D, shape (..., k)."""
-        total = np.asarray(np.vecmat(self.sizes, self.values))
+        total = weighted_rows(self.sizes, self.values)
         return total if self.divergences is None else total - self.divergences
 
-    def valuations(self, model: ArrayLike) -> Floats:
-        """v_i of the candidate with index `model` (...), shape (..., n)."""
-        index = self._index(model)[..., None, None]
+    def valuations_of(self, model: Model) -> Floats:
+        """v_i of the candidates with index `model` (...), shape (..., n)."""
+        index = model[..., None, None].astype(np.intp)
         values = np.broadcast_to(self.values, (*index.shape[:-2], *self.values.shape[-2:]))
         return np.take_along_axis(values, index, axis=-1)[..., 0]
 
-    def divergence_cost(self, model: ArrayLike) -> Floats:
-        """D of the candidate with index `model`, shape (...)."""
-        index = self._index(model)
+    def cost_of(self, model: Model) -> Floats:
+        """D of the candidates with index `model`, shape (...)."""
+        index = model.astype(np.intp)
         if self.divergences is None:
             return np.zeros(index.shape)[()]
         costs = np.broadcast_to(self.divergences, (*index.shape, self.candidates))
@@ -258,12 +230,14 @@ class CandidateGame(_Groups):
             sizes=resized(self.sizes, i, size),
         )
 
-    def _index(self, model: ArrayLike) -> NDArray[np.intp]:
-        index = np.asarray(model)
+    def checked(self, model: ArrayLike) -> NDArray[np.intp]:
+        """Indices of candidates, broadcast to the game's batch, or raise."""
+        index = as_numbers("model", model)
         if index.dtype.kind not in "iu":
             fix = "pass what sw_max(game) returns"
             raise InvalidInputError("model", repr(model)[:60], "must be candidate indices", fix)
         k = self.candidates
         inside = (index >= 0) & (index < k)
         require(inside, "model", np.asarray(index, float), f"must be in 0..{k - 1}", "count from 0")
-        return np.broadcast_to(index, np.broadcast_shapes(index.shape, self.batch_shape))
+        batch = broadcast_batch(index.shape, self.batch_shape)
+        return np.broadcast_to(index.astype(np.intp), batch)

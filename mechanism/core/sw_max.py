@@ -24,8 +24,10 @@ from mechanism.core.divergences import (
 )
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.generator import Divergence
+from mechanism.core.groups import Model, check_game
 from mechanism.core.multiplier import Root
-from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
+from mechanism.core.products import dot
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def sw_max(game: RLHFGame | CandidateGame) -> Model:
     >>> sw_max(RLHFGame([[1.0, 0.0]], [2], [0.5, 0.5], KL(1.0))).round(4)
     array([0.8808, 0.1192])
     """
+    check_game(game)
     if isinstance(game, CandidateGame):
         return np.asarray(np.argmax(game.scores(), axis=-1))[()]
     return _solve_blocks(game.scores(), game.reference, game.divergence)[0]
@@ -77,9 +80,18 @@ def optimal_policies(
 ) -> tuple[Floats, Floats]:
     """Maximisers p (..., m) and values (...) of <S, p> - D_f(p || q) for scores S (..., m)."""
     policy, slope, _, _ = _solve_blocks(scores, reference, divergence)
+    best = scores.max(axis=-1)
+    cost = None
     if isinstance(divergence, KL):  # lam log sum q exp(S/lam), which is mu + lam
-        return policy, scores.max(axis=-1) + divergence.lam * (1.0 - slope)
-    return policy, np.vecdot(scores, policy) - divergence.value(policy, reference)
+        value = best + divergence.lam * (1.0 - slope)
+    else:
+        cost = divergence.value_of(policy, reference)
+        value = dot(scores, policy) - cost
+    flat = best - scores.min(axis=-1) <= divergence.flat * divergence.lam
+    if np.any(flat):  # where lam would multiply the rounding of mu, or max S that of the sum of p
+        cost = divergence.value_of(policy, reference) if cost is None else cost
+        value = np.where(flat, best - dot(best[..., None] - scores, policy) - cost, value)
+    return policy, value
 
 
 def solve(game: RLHFGame) -> SWMaxSolution:
@@ -96,10 +108,12 @@ def solve(game: RLHFGame) -> SWMaxSolution:
     scores = game.scores()
     policy, slope, deficit, iterations = _solve_blocks(scores, game.reference, game.divergence)
     lam, best = game.divergence.lam, scores.max(axis=-1)
+    with np.errstate(over="ignore"):  # f' at the optimum may be beyond float64, at tiny references
+        mu = np.asarray(best - lam * slope)[()]
     return SWMaxSolution(
         policy=policy,
-        value=game.welfare(policy),
-        multiplier=np.asarray(best - lam * slope)[()],
+        value=game.welfare_of(policy),
+        multiplier=mu,
         dual_gap=_dual_gap(game, scores, policy, slope, deficit),
         iterations=iterations,
     )
@@ -109,13 +123,29 @@ def _dual_gap(
     game: RLHFGame, scores: Floats, policy: Floats, slope: Floats, deficit: Floats
 ) -> Floats:
     """lam sum_x [q phi*(y) + q phi(p/q) - p y] at y = t - d: each term is >= 0 (Fenchel-Young)."""
-    gaps = (scores.max(axis=-1, keepdims=True) - scores) / game.divergence.lam
-    y = slope[..., None] - gaps
+    divergence, reference = game.divergence, game.reference
     with np.errstate(all="ignore"):
-        conjugate = game.divergence._conjugate(y, deficit[..., None] + gaps)
-        primal = game.divergence._perspective(policy, game.reference)
-        total = (game.reference * conjugate + primal - policy * y).sum(axis=-1)
-    return np.maximum(game.divergence.lam * total, 0.0)[()]
+        gaps = (scores.max(axis=-1, keepdims=True) - scores) / divergence.lam
+        y = slope[..., None] - gaps
+        conjugate = divergence._conjugate(y, deficit[..., None] + gaps)
+        primal = divergence._perspective(policy, reference)
+        total = (reference * conjugate + primal - policy * y).sum(axis=-1)
+        flat = gaps.max(axis=-1) <= divergence.flat
+        if np.any(flat):
+            total = np.where(flat, _flat_gap(divergence, gaps, policy, reference), total)
+        return np.maximum(divergence.lam * total, 0.0)[()]
+
+
+def _flat_gap(divergence: Divergence, gaps: Floats, policy: Floats, reference: Floats) -> Floats:
+    """The same sum with both conjugates as series: sum q phi''(1) (error of p/q)^2 / 2."""
+    if divergence.curvatures is None:
+        return np.zeros(np.broadcast_shapes(gaps.shape, reference.shape)[:-1])
+    c2 = divergence.curvatures[0]
+    excess = (policy - reference) / reference
+    slope = c2 * excess + divergence.curvatures[1] * excess**2 / 2
+    error = slope + gaps  # the multiplier, at every outcome, where p is optimal
+    error = error - dot(reference, error)[..., None]
+    return dot(reference, error**2) / (2 * c2)
 
 
 def _solve_blocks(
@@ -136,25 +166,44 @@ def _solve_blocks(
     for start in range(0, len(rows), height):
         block = slice(start, start + height)
         gaps = policy[block]
-        _write_gaps(rows[block], divergence.lam, gaps)
         with np.errstate(all="ignore"):
+            flat = _write_gaps(rows[block], divergence.lam, gaps) <= divergence.flat
+            near = _flat_root(divergence, gaps[flat], references[block][flat])
             root = find_root(divergence, gaps, references[block])
         if root.policy is not gaps:
             gaps[...] = root.policy
         slope[block], deficit[block] = root.slope, root.deficit
         iterations[block] = root.iterations
+        if near is not None:
+            gaps[flat], slope[block][flat], deficit[block][flat] = near
+            iterations[block][flat] = 1
+    if divergence.steep:  # what underflows to 0 would cost infinitely much
+        np.maximum(policy, np.finfo(float).tiny, out=policy, where=policy < np.finfo(float).tiny)
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)
     return policy.reshape(*batch, m), *shaped
 
 
-def _write_gaps(scores: Floats, lam: float, out: Floats) -> None:
-    """Write d = (max S - S) / lam >= 0 into `out`."""
+def _write_gaps(scores: Floats, lam: float, out: Floats) -> Floats:
+    """Write d = (max S - S) / lam >= 0 into `out`; return the largest gap of each row."""
     best = scores.max(axis=-1, keepdims=True)
+    largest = np.zeros(len(scores))
 
     def write(piece: Floats, gaps: Floats) -> None:
         np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
+        np.maximum(largest, gaps.max(axis=-1), out=largest)
 
     multiplier.in_pieces(write, scores, out)
+    return largest
+
+
+def _flat_root(
+    divergence: Divergence, gaps: Floats, references: Floats
+) -> tuple[Floats, Floats, Floats] | None:
+    """Policies, slopes and deficits of games that hardly move the initial model."""
+    if len(gaps) == 0:
+        return None
+    root = multiplier.near_reference(gaps, references, divergence)
+    return root.policy, root.slope, root.deficit
 
 
 @singledispatch

@@ -3,17 +3,37 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism.core.errors import Floats, ShapeError, as_floats, group_index, require
+from mechanism.core.errors import (
+    Floats,
+    InvalidInputError,
+    ShapeError,
+    as_floats,
+    group_index,
+    require,
+)
+
+LARGEST = 1e300  # of sums of rewards, so that no difference, mean or welfare overflows
+ROUNDING = 1e-5  # how far float32 leaves the sum of a softmax from 1
+SETTLED = 1e-12  # a sum that is as near to 1 as this is left alone
 
 
 def freeze(game: object, *names: str) -> None:
     """Replace the named arrays of a frozen game by read-only float64 copies."""
     for name in names:
         array = as_floats(name, getattr(game, name))
-        if array.flags.writeable:  # a private copy, so that a game never changes under its user
+        if _writeable(array):  # a private copy, so that a game never changes under its user
             array = array.copy()
             array.flags.writeable = False
         object.__setattr__(game, name, array)
+
+
+def _writeable(array: object) -> bool:
+    """Whether somebody can write into `array`, or into what it is a view of."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return False
 
 
 def check_matrix(argument: str, array: Floats, meaning: str) -> None:
@@ -38,15 +58,56 @@ def check_sizes(sizes: Floats, rewards: Floats) -> None:
     require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
 
 
-def check_reference(reference: Floats, rewards: Floats) -> None:
-    """Raise unless the reference (..., m) is a positive distribution."""
+def check_scores(argument: str, rows: Floats, sizes: Floats, lam: float = 1.0) -> None:
+    """Raise where sizes (..., n) times finite rows (..., n, m), or that over lam, may overflow."""
+    if rows.size == 0 or sizes.size == 0:
+        return
+    n, largest = rows.shape[-2], LARGEST * min(1.0, lam)
+    bound = largest / n / float(sizes.max())
+    if max(float(rows.max()), -float(rows.min())) > bound:
+        rule = f"times the largest size, {sizes.max():g}, must be below {largest / n:.3g}"
+        require(np.abs(rows) <= bound, argument, rows, rule, "use another unit of reward")
+
+
+def check_reference(reference: Floats, rewards: Floats) -> Floats:
+    """Return the positive distributions (..., m), free of float32's rounding, or raise."""
     check_last("reference", reference, rewards.shape[-1], "outcomes")
     fix = "leave out outcomes that the initial model never produces"
     positive = np.isfinite(reference) & (reference > 0)
     require(positive, "reference", reference, "must be finite and > 0", fix)
-    total = reference.sum(axis=-1)
-    off = "divide by the sum"
-    require(np.abs(total - 1) <= 1e-9, "sum of reference", total, "must be 1", off)
+    return unit_sums("reference", reference)
+
+
+def check_distribution(argument: str, value: ArrayLike, length: int) -> Floats:
+    """Return distributions (..., length), free of float32's rounding, or raise.
+
+    >>> check_distribution("model", np.float32([0.1, 0.9]), 2).sum()
+    np.float64(1.0)
+    """
+    array = as_floats(argument, value)
+    check_last(argument, array, length, "outcomes")
+    inside = (array >= 0) & (array <= 1 + ROUNDING)
+    require(inside, argument, array, "must be in 0..1", "pass probabilities; clip rounding at 0")
+    return unit_sums(argument, array)
+
+
+def unit_sums(
+    argument: str,
+    array: Floats,
+    error: type[InvalidInputError] = InvalidInputError,
+    fix: str = "divide by the sum, in float64",
+) -> Floats:
+    """Return non-negative rows (..., m), divided by their sums where float32 rounded them."""
+    with np.errstate(over="ignore"):
+        total = array.sum(axis=-1)
+    off = np.abs(total - 1)
+    require(off <= ROUNDING, f"sum of {argument}", total, "must be 1", fix, error)
+    rounded = off > SETTLED
+    if not rounded.any():
+        return array
+    array = array / np.where(rounded, total, 1.0)[..., None]
+    array.flags.writeable = False
+    return array
 
 
 def broadcast_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:

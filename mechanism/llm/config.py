@@ -6,6 +6,7 @@ A run is fixed by its `Settings`. `preset(name, **changes)` starts from one of t
 accepts names that nobody reads.
 """
 
+import json
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -20,9 +21,12 @@ REWARDS: dict[str, tuple[str, str]] = {
     "harmless_humor": ("harmless", "humor"),
     "faithful_summary": ("faithful", "summary"),
 }
-Positive = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+MOST = 10_000_000  # more of anything is a slip of the keyboard, and memory would end before it
+Positive = Annotated[int, Field(gt=0, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy's generators take no larger one
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Step = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
@@ -40,10 +44,12 @@ class Settings(BaseModel):
     game: Game = "harmless_humor"
     train: bool = Field(description="Train a model per reward; otherwise use samples alone.")
     control: bool = Field(True, description="Also train for the random reward (negative control).")
-    seed: Count = 0
+    seed: Seed = 0
     lam: Rate = Field(0.1, description="Weight of the KL divergence, in reward units per nat.")
 
-    initial: str = Field(description="Initial model: 'tiny', 'smollm2', a hub id or a folder.")
+    initial: str = Field(
+        min_length=1, description="Initial model: 'tiny', 'smollm2', a hub id or a folder."
+    )
     system: str = Field("", description="System message before each prompt; empty for none.")
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -53,7 +59,7 @@ class Settings(BaseModel):
 
     prompt_tokens: Positive = Field(256, description="Longer prompts are left out.")
     max_new_tokens: Positive
-    temperature: Rate = 1.0
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
     train_prompts: Positive
     held_out_prompts: Positive
     samples: Positive = Field(description="Completions per prompt and candidate when evaluating.")
@@ -62,19 +68,32 @@ class Settings(BaseModel):
     sample_batch: Positive = 64
 
     sft_steps: Count = 0
-    sft_learning_rate: Rate = 1.4e-4
+    sft_learning_rate: Step = 1.4e-4
     trainer: Literal["rloo", "grpo"] = "rloo"
     steps: Positive
     batch_prompts: Positive
-    completions: Annotated[int, Field(ge=2)] = Field(description="Completions per prompt and step.")
+    completions: Annotated[int, Field(ge=2, le=MOST)] = Field(
+        description="Completions per prompt and step."
+    )
     accumulation: Positive = 1
-    learning_rate: Rate
-    lora_rank: Positive = 16
+    learning_rate: Step
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="How the learning rate goes on after the warm-up; to 0 but for one."
+    )
+    warmup: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.0, description="Share of the steps in which the learning rate rises from 0."
+    )
+    max_grad_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1.0, description="Gradients are scaled down to this norm; 0 leaves them, without bias."
+    )
+    lora_rank: Annotated[int, Field(gt=0, le=4096)] = 16
     lora_alpha: Positive = 32
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    lora_dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.0, description="Of supervised fine-tuning alone."
+    )
     checkpoint_every: Positive = 10
 
-    soups: Annotated[int, Field(ge=2)] = 11
+    soups: Annotated[int, Field(ge=2, le=101)] = 11
     bootstrap: Positive = 1000
 
     @property
@@ -129,6 +148,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch_prompts": 4,
         "completions": 4,
         "learning_rate": 5e-4,  # at 1e-3 noise costs more divergence than is won: learning_rates
+        "schedule": "linear",
+        "warmup": 0.1,
+        "max_grad_norm": 0.0,
     },
     "paper": {
         "train": True,
@@ -149,6 +171,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "completions": 4,
         "accumulation": 2,
         "learning_rate": 1e-5,
+        "schedule": "linear",
+        "warmup": 0.1,
+        "max_grad_norm": 0.0,
         "lora_rank": 64,
         "lora_alpha": 128,
         "lora_dropout": 0.05,
@@ -183,6 +208,32 @@ def from_parameters(parameters: dict[str, Any]) -> Settings:
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     return preset(str(given.pop("preset", "tiny")), **given)
+
+
+def value_of(text: str) -> Any:
+    """Return what a written value means: JSON where it is that, else the text itself.
+
+    >>> value_of("60"), value_of("rloo")
+    (60, 'rloo')
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def assignment(argument: str, text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE, which was given as `argument`.
+
+    Raises
+    ------
+    InvalidInputError
+        Where there is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInputError(argument, text, "not of the form NAME=VALUE", "e.g. steps=60")
+    return name, value_of(value)
 
 
 NOT_PARAMETERS = {"In", "Out", "exit", "quit", "get_ipython", "open"}  # IPython's own names

@@ -18,6 +18,8 @@ from mechanism.llm.config import Settings
 from mechanism.llm.models import soups
 from mechanism.llm.runs import pipeline
 from mechanism.llm.stages import DONE, Stage, Store, beside, stage_key
+from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
+from mechanism.terminal import Application
 
 COLLECTIVE = ("sft", "train-")  # stages in which every process takes part
 POLL = 0.5  # seconds
@@ -77,13 +79,13 @@ def work(settings: Settings, store: SharedStore, processes: int) -> None:
     initial = pipeline.initial_model(settings, store)
     adapters = [pipeline.adapter(settings, store, initial, name) for name in settings.rewards]
     tables: list[tuple[str, Sequence[Stage], tuple[float, ...]]] = [
-        ("initial", (), ()), ("support", (), ()),
+        (INITIAL, (), ()), ("support", (), ()),
     ]  # fmt: skip
     for weights in soups.soup_weights(settings.soups):
-        tables.append((f"soup {weights[0]:.2f}", adapters, tuple(weights)))
+        tables.append((soup_name(weights[0]), adapters, tuple(weights)))
     if settings.control:
-        control = pipeline.adapter(settings, store, initial, pipeline.RANDOM)
-        tables.append((pipeline.RANDOM, [control], (1.0,)))
+        control = pipeline.adapter(settings, store, initial, RANDOM)
+        tables.append((RANDOM, [control], (1.0,)))
     for candidate, made_from, weights in tables[store.rank :: processes]:
         pipeline.sample_table(settings, store, initial, candidate, made_from, weights)
 
@@ -111,4 +113,6 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app = Application()
+    app.command()(main)
+    app()

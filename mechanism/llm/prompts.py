@@ -12,7 +12,7 @@ import pandas as pd
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS
 
-SPLITS = ("train", "held-out")
+SPLITS = ("train", "validation", "held-out")
 SUMMARY_REQUEST = "Summarize this in one sentence: "
 
 
@@ -28,8 +28,8 @@ class Prompt:
         What rewards may look at: the request itself in ``harmless_humor``, the source passage
         in ``faithful_summary``.
     split : str
-        "train" or "held-out". Held-out prompts concern other subjects (first game) or other
-        papers (second game).
+        "train", "validation" or "held-out". No two of them share a subject (first game) or a
+        paper (second game).
     """
 
     text: str
@@ -39,15 +39,15 @@ class Prompt:
 
 @cache
 def load_prompts(game: str, split: str | None = None) -> tuple[Prompt, ...]:
-    """Prompts of a game, training prompts first.
+    """Prompts of a game: training, then validation, then held-out prompts.
 
     Parameters
     ----------
     game : str
-        "harmless_humor" (100 + 64 short requests of the project's own making) or
-        "faithful_summary" (128 + 64 passages of 30 to 60 words from aclsum).
+        "harmless_humor" (340 + 48 + 64 short requests of the project's own making) or
+        "faithful_summary" (352 + 48 + 64 passages of 30 to 60 words from aclsum).
     split : str, optional
-        "train" or "held-out"; both by default.
+        "train", "validation" or "held-out"; all by default.
 
     Raises
     ------
@@ -56,8 +56,8 @@ def load_prompts(game: str, split: str | None = None) -> tuple[Prompt, ...]:
 
     Examples
     --------
-    >>> len(load_prompts("harmless_humor", "held-out"))
-    64
+    >>> [len(load_prompts("harmless_humor", split)) for split in SPLITS]
+    [340, 48, 64]
     >>> load_prompts("harmless_humor")[0].text
     'Tell me what you think about my cooking.'
     """

@@ -8,14 +8,17 @@ there, every other stage starts afresh.
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+
+from mechanism import folders
+from mechanism.core.errors import InvalidInputError
 
 DONE = "stage.json"
 
@@ -68,12 +71,12 @@ class Store:
         key = stage_key(settings, inputs)
         path = self.root / f"{name}-{key}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(beside(path, ".lock")):
+        with taken(beside(path, ".lock"), name, self.say):
             if not (path / DONE).exists():
                 self._build(path, name, settings, inputs, build, resumable)
             else:
                 self.say(f"have {name}")
-        done = json.loads((path / DONE).read_text())
+        done = json.loads((path / DONE).read_text(encoding="utf-8"))
         return Stage(name, key, path, done["seconds"])
 
     def _build(
@@ -86,9 +89,11 @@ class Store:
         resumable: bool,
     ) -> None:
         part = beside(path, ".part")
-        if part.exists() and not resumable:
-            shutil.rmtree(part)
-        part.mkdir(exist_ok=True)
+        if path.exists():
+            rule, fix = "in the way, and not a finished stage", "move it away"
+            raise InvalidInputError("folder", path, rule, fix)
+        if not (resumable and folders.is_marked(part)):
+            folders.renew(part)
         self.say(f"make {name}")
         start = time.perf_counter()
         build(part)
@@ -98,8 +103,24 @@ class Store:
             "inputs": [stage.id for stage in inputs],
             "seconds": round(time.perf_counter() - start + spent(part), 2),
         }
-        (part / DONE).write_text(json.dumps(done, indent=1))
+        folders.write_text(part / DONE, json.dumps(done, indent=1))
+        folders.mark_finished(part)
         part.replace(path)
+
+
+@contextmanager
+def taken(lock: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock for a while, after waiting for whoever has it, and saying so."""
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for another run that makes {name}")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -117,4 +138,4 @@ CLOCK = "seconds.json"
 def spent(part: Path) -> float:
     """Seconds that earlier, interrupted attempts saved together with a checkpoint."""
     clock = part / CLOCK
-    return float(json.loads(clock.read_text())) if clock.exists() else 0.0
+    return float(json.loads(clock.read_text(encoding="utf-8"))) if clock.exists() else 0.0

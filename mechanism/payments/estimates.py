@@ -92,11 +92,6 @@ class PaymentEstimate:
         """Return the same estimate beside the exact payments (n,)."""
         return replace(self, exact=as_floats("exact", exact))
 
-    def of_draw(self, k: int) -> Self:
-        """Return the k-th estimate of a batch (the first leading axis)."""
-        rows = self.per_prompt[k], self.standard_error[k], self.correction[k]
-        return replace(self, per_prompt=rows[0], standard_error=rows[1], correction=rows[2])
-
     def seconds(self, per_training: float, per_sample: float, prompts: int | None = None) -> float:
         """Cost in seconds, from what one training and one completion take on the machine."""
         count = self.per_prompt.shape[-2] if prompts is None else prompts

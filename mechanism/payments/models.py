@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import softmax
 
 from mechanism.core.errors import Floats, InvalidInputError, as_floats
 from mechanism.core.payments import leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies
-from mechanism.payments.estimates import PaymentEstimate, log_weights
+from mechanism.payments.estimates import PaymentEstimate
 from mechanism.theorems.efficient_payments import others_welfare
 
 
@@ -78,21 +77,6 @@ def intermediate_models(game: RLHFGame, strengths: ArrayLike) -> Floats:
         game.sizes[..., None] * game.rewards
     )
     return optimal_policies(scores, game.reference[..., None, :], game.divergence)[0]
-
-
-def reweighted_valuations(
-    rewards: ArrayLike, sizes: ArrayLike, lam: float, strengths: ArrayLike,
-    log_ratio: ArrayLike | None = None,
-) -> Floats:  # fmt: skip
-    """v_i at intermediate strengths, shape (..., T, P, n), by self-normalised importance sampling.
-
-    >>> reweighted_valuations([[[1.0, 0.0]]], [1.0], 1.0, [0.0, 1.0]).round(4).ravel()
-    array([0.5   , 0.7311])
-    """
-    rows, w, lam, logs = log_weights(rewards, sizes, lam, log_ratio)
-    t = as_floats("strengths", strengths)[:, None, None, None]
-    scores = logs[..., None, :, 1:, :] + t * (w[:, None] * rows / lam)[..., None, :, :, :]
-    return np.asarray((softmax(scores, axis=-1) * rows[..., None, :, :, :]).sum(axis=-1))
 
 
 def welfare_table(values: ArrayLike, kl: ArrayLike, sizes: ArrayLike, lam: float) -> Floats:

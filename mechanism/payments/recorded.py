@@ -19,19 +19,6 @@ from mechanism.payments.estimates import (
 from mechanism.payments.models import heuristic_1, leave_one_out, welfare_table
 
 
-def support_estimates(
-    rewards: ArrayLike, sizes: ArrayLike, lam: float
-) -> tuple[PaymentEstimate, ...]:
-    """Training-free: prices of the optimum, from the initial model's rewards (P, n, K) alone.
-
-    Plug-in, delta and jackknife. Thermodynamic integration by reweighting is the plug-in again.
-
-    >>> [one.method for one in support_estimates([[[1.0, 0.0, 0.5]]], [1.0], 1.0)]
-    ['log-partition', 'log-partition, delta', 'log-partition, jackknife']
-    """
-    return tuple(log_partition(rewards, sizes, lam, correction) for correction in CORRECTIONS)
-
-
 def trained_estimates(
     values: ArrayLike, kl: ArrayLike, rewards: ArrayLike, sizes: ArrayLike, lam: float,
     taken: ArrayLike | None = None, log_ratio: ArrayLike | None = None,

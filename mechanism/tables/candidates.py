@@ -11,7 +11,6 @@ Source: Section 5, arXiv:2405.16276v4 (candidates, normalisation, sizes).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,27 @@ from mechanism.core.normalization import normalize
 from mechanism.core.rlhf_game import CandidateGame
 
 SIZES = ((3.0, 7.0), (5.0, 5.0), (7.0, 3.0))
+INITIAL = "initial"  # the model that divergences are measured from
+RANDOM = "random"  # the control: a random reward, and the model trained for it
 SIZE_SCALE = 0.1  # a constant: dividing by the sum of reported sizes would break the payments
+SOUP = "soup "
 COLUMNS = (
     "candidate", "prompt", "sample", "text", "tokens", "ended", "log_prob", "log_prob_initial",
 )  # fmt: skip
+
+
+def soup_name(first: float) -> str:
+    """Return how tables call the soup whose first model has the weight `first`.
+
+    >>> soup_name(0.3)
+    'soup 0.30'
+    """
+    return f"{SOUP}{first:.2f}"
+
+
+def trained_models(rewards: Sequence[str]) -> dict[str, str]:
+    """Return the candidate that was trained for each reward: the ends of the front, the control."""
+    return {rewards[0]: soup_name(1), rewards[1]: soup_name(0), RANDOM: RANDOM}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +96,7 @@ class Candidates:
 
     def soups(self) -> "Candidates":
         """Return the paper's candidate set: the soups, endpoints included, nothing else."""
-        return self.only([name for name in self.names if name.startswith("soup ")])
+        return self.only([name for name in self.names if name.startswith(SOUP)])
 
     def game(self, sizes: Sequence[float], lam: float) -> CandidateGame:
         """The game that the groups play: sizes times `SIZE_SCALE`, divergences lam KL.
@@ -142,15 +158,6 @@ def from_table(table: pd.DataFrame, rewards: Sequence[str]) -> Candidates:
     parts = [means[column].unstack("prompt").loc[names] for column in (*columns, "kl", "kl_k3")]
     stacked = np.stack([part.sort_index(axis=1).to_numpy(float) for part in parts])
     return Candidates(tuple(names), tuple(rewards), stacked[:-2], stacked[-2], stacked[-1])
-
-
-def read_table(path: Path, rewards: Sequence[str]) -> pd.DataFrame:
-    """Read and check a sample table that is stored as Parquet."""
-    if not Path(path).is_file():
-        raise InvalidInputError("path", path, "no such file", "make the run first, or name another")
-    table = pd.read_parquet(path)
-    check_table(table, rewards)
-    return table
 
 
 def check_table(table: pd.DataFrame, rewards: Sequence[str]) -> None:

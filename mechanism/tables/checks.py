@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import quad_vec
 
-from mechanism.core.errors import Floats, InvalidInputError
+from mechanism.core.errors import Floats
 from mechanism.tables.candidates import Candidates
 from mechanism.tables.curves import Curves
 from mechanism.tables.reports import Source, Stakes, play, play_candidates, point_stakes
@@ -127,80 +127,3 @@ def _smooth_areas(source: Support, own: Stakes, edges: Floats, lam: float) -> tu
 
     cells, error = quad_vec(heights, 0.0, 1.0, epsabs=1e-13, epsrel=1e-13, norm="max")
     return np.concatenate([[0.0], np.cumsum(cells)]), float(error) * len(width)
-
-
-@dataclass(frozen=True)
-class BestResponse:
-    """The best that one group can do on a candidate set, by enumeration.
-
-    Attributes
-    ----------
-    size_gain, alpha : float
-        Largest gain over the truth of any reported size alpha w_i, alpha >= 0, and where.
-    reward_gain : float
-        The same for any report at all, real rewards and size: any candidate can be brought about.
-    candidate : str
-        The candidate behind `reward_gain`.
-    free_gain : float
-        What that freedom would be worth in w_i v_i if nothing were paid.
-    """
-
-    size_gain: float
-    alpha: float
-    reward_gain: float
-    candidate: str
-    free_gain: float
-
-
-def best_response(
-    source: Candidates,
-    sizes: Sequence[float],
-    lam: float,
-    group: int = 0,
-    payments: Floats | None = None,
-) -> BestResponse:
-    """Attack a candidate game with every size and every reward, exactly.
-
-    Parameters
-    ----------
-    payments : ndarray, shape (k,), optional
-        What the group pays where candidate k is chosen; affine maximizer payments by default, under
-        which all gains are 0. Estimates can be attacked through it.
-
-    Raises
-    ------
-    InvalidInputError
-        Where `payments` does not hold one number a candidate.
-    """
-    own = point_stakes(source, sizes, lam, group)
-    paid = own.rest.max() - own.rest if payments is None else np.asarray(payments, dtype=float)
-    if paid.shape != own.own.shape:
-        rule = f"must hold one payment for each of {len(own.own)} candidates"
-        raise InvalidInputError("payments", f"array of shape {paid.shape}", rule, "pass (k,)")
-    alphas = _one_alpha_a_piece(source, own, sizes, lam, group)
-    truth = int(play_candidates(own, own.own[None]).choice[0])
-    gains = own.own - paid - (own.own[truth] - paid[truth])
-    reached = gains[play_candidates(own, own.alpha(alphas)).choice.astype(int)]
-    best = int(gains.argmax())
-    return BestResponse(
-        float(reached.max()),
-        float(alphas[reached.argmax()]),
-        float(gains[best]),
-        source.names[best],
-        float(own.own.max() - own.own[truth]),
-    )
-
-
-def _one_alpha_a_piece(
-    source: Candidates, own: Stakes, sizes: Sequence[float], lam: float, group: int
-) -> Floats:
-    """One alpha between neighbouring breakpoints, 0 and one beyond the last: all that matters.
-
-    From some alpha on the group's favourite candidate wins; `top` is a bound on it.
-    """
-    favourite = int(np.lexsort((own.rest, own.own))[-1])
-    behind = own.own[favourite] - own.own
-    lead = (own.rest - own.rest[favourite])[behind > 0] / behind[behind > 0]
-    top = 2.0 * max(1.0, float(lead.max(initial=0.0)))
-    cuts = np.union1d([0.0, 1.0, top], _breakpoints(source, sizes, lam, group, top))
-    return np.union1d([0.0, 1.0, top], (cuts[1:] + cuts[:-1]) / 2)

@@ -23,57 +23,6 @@ from mechanism.core.payments import leave_one_out_scores
 from mechanism.theorems.approximate_dsic import paper_bound
 
 
-@dataclass(frozen=True, eq=False)
-class RewardError:
-    """Bootstrap quantiles of the noise in mean rewards over candidates, shape (n,) each.
-
-    Attributes
-    ----------
-    sup : ndarray
-        Of the largest |noise| over candidates: eps as the theorem has it.
-    half_spread : ndarray
-        Of (max - min)/2 over candidates: eps up to a constant, which is what matters.
-    standard_error : ndarray, shape (n, k)
-        Of every candidate's mean reward, over prompts.
-    level : float
-    """
-
-    sup: Floats
-    half_spread: Floats
-    standard_error: Floats
-    level: float
-
-    def bound(self, sizes: ArrayLike, delta: ArrayLike = 0.0, sharp: bool = True) -> Floats:
-        """2 w eps + delta of each group, reward units; from the spread, or from the sup."""
-        eps = self.half_spread if sharp else self.sup
-        return np.asarray(paper_bound(sizes, eps) + as_floats("delta", delta))
-
-
-def reward_error(
-    values: ArrayLike, level: float = 0.95, draws: int = 1000, seed: int = 0
-) -> RewardError:
-    """How far mean rewards (n, k, P) may be off, by resampling prompts.
-
-    Prompts carry the noise of their completions too, as each has its own. Not covered: a reward
-    model that is wrong in the same way on every prompt, and the seed of the training.
-
-    >>> reward_error([[[0.0, 1.0], [0.5, 1.5]]]).half_spread.round(12)
-    array([0.])
-    """
-    rows = _values(values)
-    count = rows.shape[-1]
-    picks = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    # a resample of P prompts varies as if there were P - 1 degrees of freedom
-    widen = np.sqrt(count / (count - 1))
-    noise = widen * (np.einsum("nkp,rp->rnk", rows, picks / count) - rows.mean(axis=-1))
-    return RewardError(
-        np.quantile(np.abs(noise).max(axis=-1), level, axis=0),
-        np.quantile(np.ptp(noise, axis=-1) / 2, level, axis=0),
-        np.asarray(rows.std(axis=-1, ddof=1) / np.sqrt(count)),
-        level,
-    )
-
-
 def candidate_gains(
     values: ArrayLike, heard: ArrayLike, costs: ArrayLike, sizes: ArrayLike,
     assessed: ArrayLike | None = None,

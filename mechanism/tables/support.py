@@ -18,10 +18,7 @@ import pandas as pd
 from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats, InvalidInputError, require
 from mechanism.core.rlhf_game import RLHFGame
-from mechanism.core.sw_max import optimal_policies, solve
-from mechanism.tables.candidates import SIZE_SCALE, check_table, standard_error
-
-INITIAL = "initial"
+from mechanism.tables.candidates import INITIAL, SIZE_SCALE, check_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +61,6 @@ class Support:
         scaled = SIZE_SCALE * np.asarray(sizes, dtype=float)
         return RLHFGame(self.values, scaled, np.full(samples, 1 / samples), KL(lam))
 
-    def gain_bound(self, sizes: Sequence[float], lam: float) -> float:
-        """Most that any group can gain by any report at all: mean dual gap of the truthful optimum.
-
-        With affine maximizer payments a group's gain from inducing p is ASW(p) - ASW(truth), at
-        most the gap of Fenchel's dual, which needs no search over reports. Reward units.
-        """
-        return float(solve(self.games(sizes, lam)).dual_gap.mean())
-
 
 def from_table(
     table: pd.DataFrame,
@@ -109,43 +98,3 @@ def from_table(
     raw = rows[columns].to_numpy(float).reshape(len(counts), -1, len(columns)).swapaxes(1, 2)
     low, high = scale or (raw.min(axis=(0, 2)), raw.max(axis=(0, 2)))
     return Support(tuple(rewards), raw, np.asarray(low, float), np.asarray(high, float))
-
-
-def frontier(support: Support, lam: float, shares: Floats | None = None) -> pd.DataFrame:
-    """The optimum on the support as the weight moves from group 2 to group 1.
-
-    The scores are share rm_1 + (1 - share) rm_2 (normalised), so that the sizes of the book, which
-    sum to 1 after scaling, are shares 0.3, 0.5 and 0.7.
-
-    Parameters
-    ----------
-    support : Support
-        Two rewards.
-    lam : float
-        Strength of the divergence, > 0.
-    shares : ndarray, shape (W,), optional
-        By default 0, 0.1, ..., 1.
-
-    Returns
-    -------
-    DataFrame
-        One row a share: mean raw reward with its standard error over prompts, `kl` in nats, `value`
-        (weighted normalised reward less lam KL), `welfare` (without the divergence), `ess`.
-    """
-    if len(support.reward_names) != 2:
-        fix = "a front in the plane needs two"
-        raise InvalidInputError("rewards", support.reward_names, "must be two", fix)
-    weights = np.linspace(0, 1, 11) if shares is None else np.asarray(shares, dtype=float)
-    pairs = np.stack([weights, 1 - weights], axis=-1)
-    scores = pairs @ support.values  # (P, W, S)
-    samples = scores.shape[-1]
-    policy, value = optimal_policies(scores, np.full(samples, 1 / samples), KL(lam))
-    welfare = np.vecdot(scores, policy)
-    columns: dict[str, Floats] = {"share": weights}
-    for name, reward in zip(support.reward_names, support.rewards.swapaxes(0, 1), strict=True):
-        mean = np.vecdot(reward[:, None, :], policy).T
-        columns |= {name: mean.mean(axis=-1), f"{name}_se": standard_error(mean)}
-    columns |= {"kl": ((welfare - value) / lam).mean(axis=0), "value": value.mean(axis=0)}
-    columns |= {"welfare": welfare.mean(axis=0)}
-    columns |= {"ess": np.median(1 / np.vecdot(policy, policy), axis=0)}
-    return pd.DataFrame(columns)

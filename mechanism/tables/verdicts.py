@@ -5,31 +5,55 @@ standard error is that of the per-prompt differences. z = difference / standard 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mechanism import CandidateGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import Floats
-from mechanism.tables.candidates import Candidates, from_table
+from mechanism.tables.candidates import (
+    INITIAL,
+    RANDOM,
+    Candidates,
+    from_table,
+    standard_error,
+    trained_models,
+)
 
 LEARNT = 3.0  # standard errors by which a trained model must beat the initial one
-RANDOM = "random"
 
 
-def paired(candidates: Candidates, name: str, reward: str) -> tuple[float, float]:
-    """Return mean and standard error over prompts of a candidate's reward less the initial one's.
+@dataclass(frozen=True)
+class Balance:
+    """What a training won, in units of its reward, with standard errors over prompts.
 
-    Raw reward units.
+    Attributes
+    ----------
+    won, won_se : float
+        Mean reward less that of the initial model, paired over prompts.
+    kl, kl_se : float
+        KL to the initial model of a whole completion, nats.
+    net, net_se : float
+        won - lam kl: how far J rose; negative where the initial model was better.
     """
-    row = candidates.rewards[candidates.reward_names.index(reward)]
-    apart = row[candidates.names.index(name)] - row[candidates.names.index("initial")]
-    return float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart)))
+
+    won: float
+    won_se: float
+    kl: float
+    kl_se: float
+    net: float
+    net_se: float
 
 
-def trained_models(rewards: Sequence[str]) -> dict[str, str]:
-    """Return the candidate that was trained for each reward: the ends of the front, the control."""
-    return {rewards[0]: "soup 1.00", rewards[1]: "soup 0.00", RANDOM: RANDOM}
+def balance(found: Candidates, name: str, reward: str, lam: float) -> Balance:
+    """Compare candidate `name` with the initial model by the objective of `reward` and `lam`."""
+    values, row = found.rewards[found.reward_names.index(reward)], found.names.index(name)
+    won, kl = values[row] - values[found.names.index(INITIAL)], found.kl[row]
+    figures: list[float] = []
+    for part in (won, kl, won - lam * kl):
+        figures += [float(part.mean()), float(standard_error(part))]
+    return Balance(*figures)
 
 
 def effects(samples: pd.DataFrame, rewards: Sequence[str]) -> pd.DataFrame:
@@ -45,7 +69,8 @@ def effects(samples: pd.DataFrame, rewards: Sequence[str]) -> pd.DataFrame:
         if name not in candidates.names:
             continue
         for reward in candidates.reward_names:
-            difference, error = paired(candidates, name, reward)
+            moved = balance(candidates, name, reward, 0.0)
+            difference, error = moved.won, moved.won_se
             lines.append(
                 {
                     "trained for": target,

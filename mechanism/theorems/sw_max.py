@@ -119,7 +119,7 @@ def challenge(game: RLHFGame, policy: Floats, rng: np.random.Generator, rounds: 
 
 def _welfare(game: RLHFGame, policy: Floats) -> Floats:
     with np.errstate(over="ignore"):  # a bad model may cost more than a float can say
-        return np.asarray(game.welfare(policy))
+        return np.asarray(game.welfare_of(policy))
 
 
 def extreme_games(rng: np.random.Generator, count: int, name: str | None = None) -> RLHFGame:

@@ -1,15 +1,14 @@
 """Write what is recorded of Tables 2 to 6: ``python -m mechanism.experiments.published.record``."""
 
-import datetime
 import json
-import platform
 import time
-from importlib.metadata import version
 from pathlib import Path
 
+from mechanism import folders
 from mechanism.experiments import soups
 from mechanism.experiments.published import hypotheses, reproduction
 from mechanism.experiments.published.reproduction import RESULTS
+from mechanism.provenance import origin
 
 
 def write(folder: Path = RESULTS) -> None:
@@ -24,17 +23,14 @@ def write(folder: Path = RESULTS) -> None:
         "soups.csv": soups.results_frame(),
     }
     for name, table in tables.items():
-        table.to_csv(folder / name, index=False, float_format="%.6g", lineterminator="\n")
-    provenance = {
-        "command": "python -m mechanism.experiments.published.record",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        folders.write_text(folder / name, text)
+    provenance = origin("python -m mechanism.experiments.published.record") | {
         "seed": None,
         "files": sorted(tables),
         "seconds": round(time.monotonic() - start, 1),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in ("mechanism", "numpy", "scipy", "pandas")},
     }
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n")
+    folders.write_text(folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
 
 
 if __name__ == "__main__":

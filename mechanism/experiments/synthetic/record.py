@@ -4,15 +4,13 @@
 plays it once with many games.
 """
 
-import datetime
 import json
-import platform
 import sys
 import time
-from importlib.metadata import version
 
 import pandas as pd
 
+from mechanism import folders
 from mechanism.experiments.synthetic.reproduction import (
     BEST,
     COLUMNS,
@@ -21,10 +19,10 @@ from mechanism.experiments.synthetic.reproduction import (
     Sampling,
     estimate,
 )
+from mechanism.provenance import origin
 
 SEEDS = 200
 LARGE = 10_000_000
-PACKAGES = ("mechanism", "numpy", "scipy", "pandas")
 
 
 def seeds_frame(samples: int = 100_000, seeds: int = SEEDS) -> pd.DataFrame:
@@ -55,20 +53,17 @@ def write(name: str) -> None:
     start = time.monotonic()
     table = {"seeds": seeds_frame, "large": large_frame}[name]()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    table.to_csv(RESULTS / f"{name}.csv", index=False, float_format="%.8g", lineterminator="\n")
-    provenance = {
-        "command": f"python -m mechanism.experiments.synthetic.record {name}",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    text = table.to_csv(index=False, float_format="%.8g", lineterminator="\n")
+    folders.write_text(RESULTS / f"{name}.csv", text)
+    command = f"python -m mechanism.experiments.synthetic.record {name}"
+    provenance = origin(command) | {
         "setting": "mechanism.experiments.synthetic.reproduction.BEST",
         "samples": int(table.samples.iloc[0]),
         "seeds": sorted({int(seed) for seed in table.seed}),
-        "hardware": "one core of a two-core virtual machine, no accelerator",
         "seconds": round(time.monotonic() - start),
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
     }
     text = json.dumps(provenance, separators=(", ", ": "))
-    (RESULTS / f"{name}.provenance.json").write_text(text + "\n")
+    folders.write_text(RESULTS / f"{name}.provenance.json", text + "\n")
 
 
 if __name__ == "__main__":

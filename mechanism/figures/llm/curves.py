@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mechanism.plotting import NEUTRAL, group_style, plot_strategies
-from mechanism.tables.candidates import Candidates
+from mechanism.plotting import group_style, plot_strategies
+from mechanism.tables.candidates import INITIAL, RANDOM, SOUP, Candidates
 from mechanism.tables.curves import Curves, Strategy, size_label
 
 ROWS = ("valuation", "payment", "utility")
@@ -62,9 +62,7 @@ def _decorate(axes: Axes, part: pd.DataFrame, row: str, group: int) -> None:
               markeredgecolor="black", zorder=3)  # fmt: skip
 
 
-def front(
-    candidates: Candidates, control: str = "random", optimum: pd.DataFrame | None = None
-) -> Figure:
+def front(candidates: Candidates) -> Figure:
     """Draw all candidates in the plane of the two rewards; bars are standard errors over prompts.
 
     Parameters
@@ -73,23 +71,14 @@ def front(
         Soups ("soup 0.30": weight on the first reward), "initial", and the control; the fill of a
         soup is darker the more weight group 1's model has, and the two trained models are ringed
         in their groups' colours.
-    control : str
-        The model trained for the random reward, drawn where it is among the candidates.
-    optimum : DataFrame, optional
-        From `support.frontier`: the sampled-support optimum, as a dashed line. The legend gives its
-        KL: it bounds the soups only where theirs is as large and the normalisation is the same.
     """
     first, second = candidates.reward_names
     frame = candidates.frame().set_index("candidate")
     figure, axes = plt.subplots(figsize=(6.4, 5.2))
-    if optimum is not None:
-        nats = f"KL {optimum['kl'].min():.2f} to {optimum['kl'].max():.2f}"
-        axes.plot(optimum[first], optimum[second], "--", color=NEUTRAL, linewidth=1.2,
-                  label=f"optimum on samples ({nats})")  # fmt: skip
-    soups = frame[frame.index.str.startswith("soup ")]
+    soups = frame[frame.index.str.startswith(SOUP)]
     _draw_soups(axes, soups, first, second)
-    for name, marker, label in (("initial", "*", "initial model"),
-                                (control, "X", f"trained for the {control} reward")):  # fmt: skip
+    for name, marker, label in ((INITIAL, "*", "initial model"),
+                                (RANDOM, "X", f"trained for the {RANDOM} reward")):  # fmt: skip
         if name in frame.index:
             row = frame.loc[name]
             x, y = row[first], row[second]
@@ -106,7 +95,7 @@ def _draw_soups(axes: Axes, soups: pd.DataFrame, first: str, second: str) -> Non
     """Draw the soups by rising weight on the first reward, the endpoints in the groups' colours."""
     if soups.empty:
         return
-    weight = soups.index.str.removeprefix("soup ").astype(float)
+    weight = soups.index.str.removeprefix(SOUP).astype(float)
     soups = soups.iloc[np.argsort(weight)]
     x, y = soups[first].to_numpy(), soups[second].to_numpy()
     axes.errorbar(x, y, xerr=soups[f"{first}_se"], yerr=soups[f"{second}_se"], fmt="-",

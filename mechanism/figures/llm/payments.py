@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mechanism.payments.attack import Kept
 from mechanism.payments.estimates import PaymentEstimate
 from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS, NEUTRAL, group_style
 from mechanism.tables.frontier import Bracket
@@ -108,36 +107,6 @@ def plot_payments(estimates: Sequence[PaymentEstimate]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlabel("payment")
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    return figure
-
-
-def plot_kept(found: Sequence[Kept], exact: ArrayLike) -> Figure:
-    """What each payment rule loses, a panel a property; `exact` are the truthful utilities (n,).
-
-    Gain of the best misreport, least payment, and truthful utility less what exact payments leave.
-    """
-    panels = {
-        "DSIC: largest gain found": [one.gain for one in found],
-        "least payment": [one.payment for one in found],
-        "IR: truthful utility": [one.utility for one in found],
-    }
-    figure, grid = plt.subplots(
-        1, 3, figsize=(10.0, 0.36 * len(found) + 1.2), sharey=True, squeeze=False
-    )
-    for axes, (title, values) in zip(grid[0], panels.items(), strict=True):
-        for i, value in enumerate(np.array(values).T):
-            style = group_style(i)
-            place = np.arange(len(found)) + 0.22 * (i - (len(found[0].gain) - 1) / 2)
-            axes.plot(value, place, style["marker"], color=style["color"], label=style["label"],
-                      markersize=5)  # fmt: skip
-            if title.startswith("IR"):
-                axes.axvline(float(np.asarray(exact)[i]), color=style["color"], linewidth=1,
-                             linestyle=style["linestyle"])  # fmt: skip
-        axes.axvline(0.0, color=NEUTRAL, linewidth=1)
-        axes.set_title(title, fontsize="medium")
-    grid[0, 0].set_yticks(range(len(found)), [one.method for one in found], fontsize="small")
-    grid[0, 0].invert_yaxis()
-    grid[0, 2].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return figure
 
 

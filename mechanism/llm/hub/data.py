@@ -15,11 +15,12 @@ import pandas as pd
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.hub.sources import DATA, SOURCES
-from mechanism.llm.prompts import SPLITS, Prompt
+from mechanism.llm.prompts import Prompt
 
 TURN = "\n\nAssistant:"
 INSTRUCTION = "### Instruction: Generate a one-sentence summary of this post.\n### Input: {post}\n"
 RESPONSE = "### Response:"
+PUBLISHED = ("train", "held-out")  # the two parts in which both data sets come
 SHUFFLE = 0  # the files are sorted by where they come from; every run reads the same order
 
 
@@ -56,7 +57,7 @@ def examples(game: str, folder: Path) -> tuple[Example, ...]:
     read = _dialogues if game == "harmless_humor" else _posts
     found: dict[str, Example] = {}
     patterns = SOURCES[DATA[game]].files
-    for split, pattern in zip(SPLITS, patterns, strict=True):
+    for split, pattern in zip(PUBLISHED, patterns, strict=True):
         files = sorted(folder.glob(pattern))
         table = pd.concat([_frame(path) for path in files], ignore_index=True)
         order = np.random.default_rng(SHUFFLE).permutation(len(table))

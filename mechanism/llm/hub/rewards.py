@@ -16,9 +16,9 @@ from mechanism.core.errors import Floats, InvalidInputError, ShapeError
 from mechanism.llm.config import Settings
 from mechanism.llm.hub.sources import REWARD_IDS, folder_of
 from mechanism.llm.models import policies
+from mechanism.tables.candidates import RANDOM
 
 LONGEST = 1024  # tokens, where the model itself does not say less
-RANDOM = "random"
 
 
 @dataclass(frozen=True)

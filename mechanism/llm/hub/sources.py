@@ -98,15 +98,17 @@ def source_of(hub_id: str) -> Source:
 
 
 def needed(settings: Settings) -> tuple[str, ...]:
-    """Return every hub id that a run at the paper scale reads.
+    """Return every hub id that a run reads.
 
     >>> from mechanism.llm.config import preset
     >>> needed(preset("paper"))[:2]
     ('meta-llama/Llama-2-7b-hf', 'Anthropic/hh-rlhf')
     """
     initial = () if settings.initial in LOCAL_INITIALS else (settings.initial,)
-    rewards = (REWARD_IDS[name] for name in settings.rewards)
-    return (*initial, DATA[settings.game], *rewards)
+    paper = settings.preset == "paper"
+    data = (DATA[settings.game],) if paper or settings.sft_steps else ()
+    rewards = (REWARD_IDS[name] for name in settings.rewards) if paper else ()
+    return (*initial, *data, *rewards)
 
 
 def cache_folder() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mechanism.core.errors import InvalidInputError
+from mechanism.folders import checkout
 from mechanism.llm.config import Settings
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -24,7 +25,8 @@ def package_folder(package: str) -> Path:
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise InvalidInputError("package", package, "not installed", "run `make setup-llm`")
+        fix = "run `make setup-llm`" if checkout() else f"pip install {package.replace('_', '-')}"
+        raise InvalidInputError("package", package, "not installed", fix)
     return Path(spec.origin).parent
 
 
@@ -72,6 +74,40 @@ def device(settings: Settings) -> str:
     if settings.device != "auto":
         return settings.device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(settings: Settings) -> None:
+    """Refuse a device that this machine has not.
+
+    Raises
+    ------
+    InvalidInputError
+        If CUDA is asked for and torch finds none.
+    """
+    import torch
+
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        fix = "use device=auto or device=cpu, or install a torch built for CUDA"
+        raise InvalidInputError("device", "cuda", "torch finds no such device here", fix)
+
+
+def check_initial(settings: Settings) -> None:
+    """Refuse an initial model that does not go with the scale.
+
+    Raises
+    ------
+    InvalidInputError
+        If the tiny scale gets another model, or fewer or more tokens than it lists, or another
+        scale gets the tiny model.
+    """
+    from mechanism.llm.models import tiny
+
+    if (settings.preset == "tiny") != (settings.initial == "tiny"):
+        rule = "the tiny scale and the tiny model go together: its completions are listed"
+        raise InvalidInputError("initial", settings.initial, rule, "leave initial out, or preset")
+    if settings.preset == "tiny" and settings.max_new_tokens != tiny.MAX_NEW_TOKENS:
+        rule = f"the tiny scale lists completions of up to {tiny.MAX_NEW_TOKENS} words"
+        raise InvalidInputError("max_new_tokens", settings.max_new_tokens, rule, "leave it out")
 
 
 def load(folder: Path | str, settings: Settings) -> tuple[Any, Any]:

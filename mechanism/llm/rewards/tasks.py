@@ -14,7 +14,7 @@ from mechanism.llm.prompts import Prompt, load_prompts
 
 
 def prompts(settings: Settings, split: str, count: int, tokenizer: Any) -> tuple[Prompt, ...]:
-    """Return the first `count` prompts of a split ("train" or "held-out") that are short enough.
+    """Return the first `count` prompts of a split (see `SPLITS`) that are short enough.
 
     Raises
     ------
@@ -31,6 +31,26 @@ def prompts(settings: Settings, split: str, count: int, tokenizer: Any) -> tuple
         rule = f"only {len(found)} {split} prompts {limit} in {settings.game}"
         raise InvalidInputError("prompts", count, rule, f"ask for {len(found)} or fewer")
     return tuple(found[:count])
+
+
+def check_counts(settings: Settings) -> None:
+    """Refuse a run that asks for more prompts than there are, whatever their length.
+
+    Raises
+    ------
+    InvalidInputError
+        Names the setting, and how many there are.
+    """
+    if settings.preset == "paper":  # its data are read once the model is there
+        return
+    asked = {"support_prompts": "held-out"}
+    if settings.train:
+        asked |= {"train_prompts": "train", "held_out_prompts": "held-out"}
+    for name, split in asked.items():
+        count = sum(prompt.split == split for prompt in _all_prompts(settings))
+        if (value := getattr(settings, name)) > count:
+            rule = f"{settings.game} has {count} {split} prompts"
+            raise InvalidInputError(name, value, rule, f"ask for {count} or fewer")
 
 
 def _length(settings: Settings, prompt: Prompt, tokenizer: Any) -> int:

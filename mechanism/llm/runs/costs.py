@@ -145,7 +145,7 @@ def architecture(settings: Settings) -> Architecture:
 
 
 def _read(folder: Path, name: str) -> Architecture:
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
     try:
         return Architecture.from_config(config)
     except KeyError as error:

@@ -11,8 +11,7 @@ from mechanism.llm.config import Settings
 from mechanism.llm.models import policies, sample, soups
 from mechanism.llm.prompts import Prompt
 from mechanism.llm.rewards import tasks
-
-INITIAL = "initial"
+from mechanism.tables.candidates import INITIAL
 
 
 def evaluate(

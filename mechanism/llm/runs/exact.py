@@ -13,7 +13,16 @@ import pandas as pd
 from mechanism import KL, CandidateGame, RLHFGame, affine_maximizer_payments, sw_max
 from mechanism.core.errors import Floats
 from mechanism.llm.config import Settings
-from mechanism.tables.candidates import SIZE_SCALE, SIZES, Candidates, from_table
+from mechanism.llm.training.targets import compare
+from mechanism.tables.candidates import (
+    INITIAL,
+    RANDOM,
+    SIZE_SCALE,
+    SIZES,
+    Candidates,
+    from_table,
+    trained_models,
+)
 
 PREFIX = "log_prob "
 Soup = tuple[Sequence[Path], Sequence[float]]  # adapters and their weights; none for the initial
@@ -27,7 +36,7 @@ def exact_table(settings: Settings, initial: Path, soups_of: Mapping[str, Soup])
     from mechanism.llm.models import policies, soups, tiny
     from mechanism.llm.rewards import tasks
 
-    names = [*settings.rewards, "random"]
+    names = [*settings.rewards, RANDOM]
     tokenizer = policies.load_tokenizer(initial)
     asked = tasks.prompts(settings, "held-out", settings.held_out_prompts, tokenizer)
     requests = [prompt.text for prompt in asked]
@@ -70,7 +79,7 @@ def exact_candidates(table: pd.DataFrame, rewards: Sequence[str]) -> Candidates:
     """Return the candidate set with exact mean rewards and exact KL on each prompt."""
     probabilities = policies_of(table)
     names = candidate_names(table)
-    first = probabilities[names.index("initial")]
+    first = probabilities[names.index(INITIAL)]
     values = np.einsum("kpm,pnm->nkp", probabilities, rewards_of(table, rewards))
     kl = (probabilities * (np.log(probabilities) - np.log(first))).sum(-1)
     return Candidates(tuple(names), tuple(rewards), values, kl, kl)
@@ -80,7 +89,7 @@ def exact_games(
     table: pd.DataFrame, rewards: Sequence[str], sizes: Sequence[float], lam: float
 ) -> RLHFGame:
     """Return the game of fine-tuning itself, a batch over prompts; raw rewards, scaled sizes."""
-    reference = policies_of(table)[candidate_names(table).index("initial")]
+    reference = policies_of(table)[candidate_names(table).index(INITIAL)]
     scaled = SIZE_SCALE * np.asarray(sizes, dtype=float)
     return RLHFGame(rewards_of(table, rewards), scaled, reference, KL(lam))
 
@@ -191,19 +200,11 @@ def training_gap(table: pd.DataFrame, rewards: Sequence[str], lam: float) -> pd.
     One row per reward: `optimum` J* and `reached` J of E r - lam KL, `gap` J* - J, and `kl` =
     KL(pi || pi*) in nats; the identity gap = lam KL(pi || pi*) ties the two together.
     """
-    exact = exact_candidates(table, rewards)
-    ends = ("soup 1.00", "soup 0.00")
+    ends, models = trained_models(rewards), policies_of(table)
     lines = []
-    for index, name in enumerate(rewards):
-        end = exact.names.index(ends[index]) if index < 2 else exact.names.index(name)
-        scores = rewards_of(table, rewards)[:, index]
-        first = policies_of(table)[exact.names.index("initial")]
-        partition = (first * np.exp(scores / lam)).sum(-1)
-        best = float(lam * np.log(partition).mean())
-        reached = float((exact.rewards[index, end] - lam * exact.kl[end]).mean())
-        policy = policies_of(table)[end]
-        target = first * np.exp(scores / lam) / partition[:, None]
-        apart = float((policy * np.log(policy / target)).sum(-1).mean())
-        lines.append({"reward": name, "optimum": best, "reached": reached, "kl": apart})
-    frame = pd.DataFrame(lines)
-    return frame.assign(gap=frame["optimum"] - frame["reached"])
+    for name in rewards:
+        game = exact_games(table, [name], [1 / SIZE_SCALE], lam)
+        found = compare(game, models[candidate_names(table).index(ends[name])])
+        line = {"reward": name, "optimum": found.optimum, "reached": found.reached}
+        lines.append(line | {"kl": found.kl_to_optimum, "gap": found.gap})
+    return pd.DataFrame(lines)

@@ -16,8 +16,8 @@ from mechanism.llm.models import policies, soups
 from mechanism.llm.rewards import tasks
 from mechanism.llm.runs import evaluate
 from mechanism.llm.stages import Stage, Store
+from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
 
-RANDOM = "random"
 PROMPTS = ("game", "system", "prompt_tokens")
 SAMPLING = (*PROMPTS, "max_new_tokens", "temperature", "seed", "dtype", "sample_batch")
 
@@ -50,10 +50,11 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
     if not settings.train:
         support = sample_table(settings, store, initial, "support")
         return Run(settings, (initial, support), None, _read(support))
+    _enough_prompts(settings, initial)
     adapters = [adapter(settings, store, initial, name) for name in settings.rewards]
-    tables = [sample_table(settings, store, initial, evaluate.INITIAL)]
+    tables = [sample_table(settings, store, initial, INITIAL)]
     for weights in soups.soup_weights(settings.soups):
-        name = f"soup {weights[0]:.2f}"
+        name = soup_name(weights[0])
         tables.append(sample_table(settings, store, initial, name, adapters, tuple(weights)))
     support = sample_table(settings, store, initial, "support")
     stages = [initial, *adapters, *tables, support]
@@ -68,6 +69,14 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
         exact = pd.read_parquet(stages[-1].path / "exact.parquet")
     samples = pd.concat([_read(table) for table in tables], ignore_index=True)
     return Run(settings, tuple(stages), samples, _read(support), exact)
+
+
+def _enough_prompts(settings: Settings, initial: Stage) -> None:
+    """Refuse, before anything is trained, where too few prompts are short enough."""
+    tokenizer = policies.load_tokenizer(initial.path)
+    held_out = max(settings.held_out_prompts, settings.support_prompts)
+    for split, count in (("train", settings.train_prompts), ("held-out", held_out)):
+        tasks.prompts(settings, split, count, tokenizer)
 
 
 def initial_model(settings: Settings, store: Store) -> Stage:
@@ -101,11 +110,8 @@ def adapter(settings: Settings, store: Store, initial: Stage, reward: str) -> St
         ]
         train.train(settings, initial.path, asked, tasks.rewards(settings, [reward])[0], folder)
 
-    made_from = settings.only(*train.SETTINGS, *PROMPTS, "train_prompts") | {
-        "reward": reward,
-        "order": train.ORDER,
-    }
-    made_from |= tasks.definitions(settings)
+    made_from = train.made_from(settings) | settings.only(*PROMPTS, "train_prompts")
+    made_from |= {"reward": reward, **tasks.definitions(settings)}
     return store.run(f"train-{reward}", made_from, [initial], build, resumable=True)
 
 
@@ -132,7 +138,7 @@ def sample_table(
             samples,
             [stage.path / "adapter" for stage in adapters],
             weights,
-            evaluate.INITIAL if free else candidate,
+            INITIAL if free else candidate,
         )
         table.to_parquet(folder / "samples.parquet", compression="zstd")
 
@@ -159,8 +165,8 @@ def _exact(
 
     def build(folder: Path) -> None:
         paths = [stage.path / "adapter" for stage in adapters]
-        of: dict[str, exact.Soup] = {evaluate.INITIAL: ((), ())}
-        of |= {f"soup {w[0]:.2f}": (paths, tuple(w)) for w in soups.soup_weights(settings.soups)}
+        of: dict[str, exact.Soup] = {INITIAL: ((), ())}
+        of |= {soup_name(w[0]): (paths, tuple(w)) for w in soups.soup_weights(settings.soups)}
         if controls:
             of[RANDOM] = ([controls[0].path / "adapter"], (1.0,))
         exact.exact_table(settings, initial.path, of).to_parquet(folder / "exact.parquet")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import Settings, preset
+from mechanism.llm.config import Settings, preset, value_of
 from mechanism.llm.hub import sources as hub
 from mechanism.llm.runs.costs import ADAPTER_BYTES, Accelerator, architecture
 from mechanism.llm.runs.stage_costs import StageCost, stage_costs
@@ -166,7 +166,7 @@ def _rows(settings: Settings) -> tuple[Row, ...]:
 
 def _row(scale: str, name: str, value: Any, usual: Any, listed: Any) -> Row:
     """Compare one setting with the paper; a difference without a reason is refused."""
-    paper = _value(listed["paper"])
+    paper = value_of(listed["paper"]) if listed["paper"] else None
     changed = f"changed from the preset's {usual}" if value != usual else ""
     if paper is None:
         reason = changed or (listed["note"] if scale == "paper" else SCALES[scale])
@@ -179,14 +179,6 @@ def _row(scale: str, name: str, value: Any, usual: Any, listed: Any) -> Row:
         fix = "give the reason in mechanism/data/llm/paper_settings.csv, or use the paper's value"
         raise InvalidInputError(name, value, rule, fix)
     return Row(name, value, paper, "differs", reason, listed["source"])
-
-
-def _value(text: str) -> Any:
-    """Read a cell of the table: JSON where it is, else text; empty is None."""
-    try:
-        return json.loads(text) if text else None
-    except json.JSONDecodeError:
-        return text
 
 
 def changes(settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from mechanism import terminal
 from mechanism.llm.runs.plan import Plan, Row
 from mechanism.llm.runs.stage_costs import StageCost
 
@@ -17,7 +18,7 @@ def show(plan: Plan, console: Console | None = None) -> None:
     """Print settings, stages, totals and commands."""
     console = console or Console()
     for table in (settings_table(plan), stages_table(plan), totals_table(plan)):
-        console.print(table)
+        terminal.show(table, console)
     console.print("RiC: github.com/YangRui2015/RiC, on which the paper's setup rests", style="dim")
     for heading, lines in plan.commands:
         console.print(f"[bold]{heading}[/bold]")

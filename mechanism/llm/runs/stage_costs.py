@@ -16,8 +16,8 @@ from mechanism.llm.runs.costs import (
     Architecture,
     architecture,
 )
+from mechanism.tables.candidates import INITIAL, RANDOM
 
-RANDOM = "random"
 ROW_BYTES = 100  # a row of a packed sample table at 32 tokens: 60 to 99 in the recorded runs
 EMBEDDER = 22_700_000  # parameters of all-MiniLM-L6-v2, the rewards of the small scale
 
@@ -173,7 +173,7 @@ def stage_costs(settings: Settings, accelerator: Accelerator) -> tuple[StageCost
     """Return the cost of every stage, in the order in which the pipeline makes them."""
     costs = Costs(settings, architecture(settings), accelerator)
     parts = (("weights", costs.weights),)
-    stages = [StageCost("initial", 0, 0, parts, costs.weights, 0.0, costs.weights)]
+    stages = [StageCost(INITIAL, 0, 0, parts, costs.weights, 0.0, costs.weights)]
     if settings.sft_steps:
         stages.append(costs.sft())
     if settings.train:

@@ -8,56 +8,22 @@ Each training is a stage: an interrupted study goes on from its last checkpoint.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mechanism.llm.config import Settings, preset
 from mechanism.llm.runs import pipeline
 from mechanism.llm.runs import record as records
-from mechanism.llm.runs.evaluate import INITIAL
 from mechanism.llm.stages import Store
-from mechanism.tables import candidates
+from mechanism.tables.candidates import INITIAL, from_table
+from mechanism.tables.verdicts import balance
 
 RESULTS = records.RECORDED / "learning_rates"
 RATES = (1e-3, 5e-4, 2.5e-4)
 STEPS = 30
 TRAINED = "trained"
-
-
-@dataclass(frozen=True)
-class Balance:
-    """What a training won, in units of its reward, with standard errors over prompts.
-
-    Attributes
-    ----------
-    won, won_se : float
-        Mean reward less that of the initial model, paired over prompts.
-    kl, kl_se : float
-        KL to the initial model of a whole completion, nats.
-    net, net_se : float
-        won - lam kl: how far J rose; negative where the initial model was better.
-    """
-
-    won: float
-    won_se: float
-    kl: float
-    kl_se: float
-    net: float
-    net_se: float
-
-
-def balance(found: candidates.Candidates, name: str, reward: str, lam: float) -> Balance:
-    """Compare candidate `name` with the initial model by the objective of `reward` and `lam`."""
-    values = found.rewards[found.reward_names.index(reward)]
-    row = found.names.index(name)
-    won, kl = values[row] - values[found.names.index(INITIAL)], found.kl[row]
-    figures = []
-    for part in (won, kl, won - lam * kl):
-        figures += [float(part.mean()), float(part.std(ddof=1) / np.sqrt(len(part)))]
-    return Balance(*figures)
 
 
 def settings_of(rate: float, scale: str = "small", steps: int = STEPS) -> Settings:
@@ -76,7 +42,7 @@ def outcome(settings: Settings, store: Store) -> tuple[dict[str, float], float]:
         pipeline.sample_table(settings, store, initial, TRAINED, [adapter], (1.0,)),
     ]
     samples = pd.concat([pd.read_parquet(t.path / "samples.parquet") for t in tables])
-    found = candidates.from_table(samples, settings.rewards)
+    found = from_table(samples, settings.rewards)
     line = asdict(balance(found, TRAINED, reward, settings.lam))
     return {"rate": settings.learning_rate, **line}, adapter.seconds
 
@@ -108,7 +74,7 @@ def record(
 
 
 def recorded(path: Path = RESULTS) -> pd.DataFrame:
-    """Return the recorded lines: learning rate, then the fields of `Balance`."""
+    """Return the recorded lines: learning rate, then the fields of `verdicts.Balance`."""
     return pd.read_csv(path / "outcomes.csv")
 
 

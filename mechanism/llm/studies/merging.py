@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mechanism import folders
 from mechanism.llm.config import Settings
 from mechanism.llm.models import policies, sample, soups
 from mechanism.llm.rewards import tasks
@@ -83,13 +84,13 @@ def record(settings: Settings | None = None, root: Path = LOCAL / "stages") -> d
         "completions": f"{PROMPTS} held-out prompts x {SAMPLES}, of the initial model",
         "scales": measure(settings, initial.path, adapter.path / "adapter", asked),
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    folders.write_text(RESULT, json.dumps(result, indent=1) + "\n")
     return result
 
 
 def recorded() -> pd.DataFrame:
     """Return the recorded lines of `measure`."""
-    return pd.DataFrame(json.loads(RESULT.read_text())["scales"])
+    return pd.DataFrame(json.loads(RESULT.read_text("utf-8"))["scales"])
 
 
 if __name__ == "__main__":

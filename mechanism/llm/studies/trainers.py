@@ -37,10 +37,7 @@ def settings_of(seed: int) -> Settings:
 
 
 def fit(training: Training, initial: Path, folder: Path) -> Floats:
-    """Train the model in `initial` by TRL; return its policy over all completions, (P, m).
-
-    The groups' rewards are TRL's reward functions, and their sizes its reward weights.
-    """
+    """Train the model in `initial` by TRL; return its policy over all completions, (P, m)."""
     from transformers import set_seed
 
     set_seed(training.seed)
@@ -51,44 +48,25 @@ def fit(training: Training, initial: Path, folder: Path) -> Floats:
 
 
 def make_trainer(training: Training, initial: Path, folder: Path) -> Any:
-    """Return the TRL trainer, ready to train; `folder` is scratch space."""
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers.trainer_callback import PrinterCallback
-    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+    """Return the TRL trainer, ready to train; `folder` is scratch space.
 
-    from mechanism.llm.training.train import reward_function
+    The groups' rewards are TRL's reward functions, and their sizes its reward weights. The
+    reference of a whole model is loaded from where the model was, so that lies on disk.
+    """
+    from mechanism.llm.training import train
 
-    rule, seed, completions = training.rule, training.seed, training.completions
-    config: Any = {"rloo": RLOOConfig, "grpo": GRPOConfig}[rule.trainer]
-    trainer_class: Any = {"rloo": RLOOTrainer, "grpo": GRPOTrainer}[rule.trainer]
-    arguments = config(
-        output_dir=str(folder), beta=training.lam, max_steps=training.steps,
-        reward_weights=list(SIZES), num_generations=completions,
-        per_device_train_batch_size=completions * len(tiny.REQUESTS),
-        max_completion_length=tiny.MAX_NEW_TOKENS, temperature=1.0, seed=seed, data_seed=seed,
-        learning_rate=rule.learning_rate, lr_scheduler_type="linear", use_cpu=True, bf16=False,
-        disable_dropout=True, gradient_checkpointing=False, dataloader_pin_memory=False,
-        save_strategy="no", logging_strategy="no", report_to=[], disable_tqdm=True,
-        **rule.options,
+    rule = training.rule
+    settings = preset(
+        "tiny", seed=training.seed, device="cpu", lam=training.lam, trainer=rule.trainer,
+        steps=training.steps, completions=training.completions, schedule="linear",
+        batch_prompts=len(tiny.REQUESTS), learning_rate=rule.learning_rate,
     )  # fmt: skip
-    lora = settings_of(seed)
-    adapter = LoraConfig(
-        r=lora.lora_rank, lora_alpha=lora.lora_alpha, target_modules="all-linear",
-        task_type="CAUSAL_LM",
+    return train.trainer_for(
+        settings, initial, [(request, request) for request in tiny.REQUESTS],
+        [tiny.TinyReward(name) for name in _rewards()], folder, adapter=rule.adapter,
+        **{"reward_weights": list(SIZES), "save_strategy": "no", "logging_strategy": "no"}
+        | dict(rule.options),
     )  # fmt: skip
-    # from disk: TRL reloads its reference model from where this one was loaded
-    model, tokenizer = policies.load(initial, lora)
-    trainer = trainer_class(
-        model=model,
-        reward_funcs=[reward_function(tiny.TinyReward(name)) for name in _rewards()],
-        args=arguments,
-        train_dataset=Dataset.from_list([{"prompt": r, "context": r} for r in tiny.REQUESTS]),
-        processing_class=tokenizer,
-        peft_config=adapter if rule.adapter else None,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def _rewards() -> tuple[str, str]:

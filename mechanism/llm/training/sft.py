@@ -11,7 +11,7 @@ from typing import Any
 from mechanism.llm.config import Settings
 from mechanism.llm.hub.sources import DATA, folder_of
 from mechanism.llm.models import policies
-from mechanism.llm.training import train
+from mechanism.llm.training import lora, train
 
 BATCH = 8  # texts an optimiser step, over all processes
 LONGEST = 512  # tokens of prompt and answer together; what is longer is cut
@@ -40,7 +40,6 @@ def sft(settings: Settings, base: Path, folder: Path) -> None:
 def make_trainer(settings: Settings, base: Path, folder: Path) -> Any:
     """Return TRL's trainer on the preferred answers: loss on the answer alone."""
     from datasets import Dataset
-    from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
 
     from mechanism.llm.hub import data as hub_data
@@ -65,13 +64,10 @@ def make_trainer(settings: Settings, base: Path, folder: Path) -> Any:
         save_steps=max(1, settings.sft_steps // 20), save_total_limit=1, logging_steps=50,
         report_to=[], dataloader_pin_memory=False,
     )  # fmt: skip
-    lora = LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
-        target_modules="all-linear", task_type="CAUSAL_LM",
-    )  # fmt: skip
     return SFTTrainer(
         model=model, args=arguments, train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer, peft_config=lora,
+        processing_class=tokenizer,
+        peft_config=lora.configuration(settings, model, settings.lora_dropout),
     )  # fmt: skip
 
 

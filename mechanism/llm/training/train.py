@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from mechanism import folders
+from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.models import policies
 from mechanism.llm.stages import CLOCK, spent
+from mechanism.llm.training import lora
 
 GRPO_WARNING = (
     "GRPO does not maximise E[r] - lam KL: its penalty is differentiated with the prefix fixed."
@@ -30,6 +33,16 @@ SETTINGS = (
     "lora_rank", "lora_alpha", "lora_dropout", "lam", "max_new_tokens", "temperature", "seed",
     "dtype",
 )  # fmt: skip
+LATER = {  # keyed only where they differ from what earlier versions did
+    name: Settings.model_fields[name].default for name in ("schedule", "warmup", "max_grad_norm")
+}
+
+
+def made_from(settings: Settings) -> dict[str, Any]:
+    """Return what the key of a training depends on; stages of earlier versions are found again."""
+    changed = [name for name, before in LATER.items() if getattr(settings, name) != before]
+    mask = {"dropout": "of supervised fine-tuning alone"} if settings.lora_dropout else {}
+    return settings.only(*SETTINGS, *changed) | mask | {"order": ORDER}
 
 
 def train(
@@ -50,10 +63,25 @@ def train(
     trainer = make_trainer(settings, initial, prompts, reward, folder / "checkpoints")
     trainer.add_callback(_clock(folder, reward.name))
     last = _last_checkpoint(folder / "checkpoints")
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    except RuntimeError:
+        _check_finite(trainer.model, settings)
+        raise
+    _check_finite(trainer.model, settings)
     trainer.save_model(str(folder / "adapter"))
-    (folder / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    folders.write_text(folder / "log.json", json.dumps(trainer.state.log_history, indent=1))
     _remove_checkpoints(folder)
+
+
+def _check_finite(model: Any, settings: Settings) -> None:
+    """Refuse a training that diverged: torch would say so much later, and in other words."""
+    import torch
+
+    trained = (part for part in model.parameters() if part.requires_grad)
+    if not all(bool(torch.isfinite(part).all()) for part in trained):
+        rule = "the training diverged: weights are no longer finite"
+        raise InvalidInputError("learning_rate", settings.learning_rate, rule, "lower it")
 
 
 def make_trainer(
@@ -63,47 +91,68 @@ def make_trainer(
     reward: Any,
     folder: Path,
 ) -> Any:
-    """Return the TRL trainer, ready to train."""
+    """Return the TRL trainer of one reward, ready to train: prompts in an order of our own."""
+    if settings.trainer == "grpo":
+        warnings.warn(GRPO_WARNING, stacklevel=2)
+    rows = [prompts[k] for k in prompt_order(settings, len(prompts))]
+    return trainer_for(
+        settings, initial, rows, [reward], folder, shuffle_dataset=False,
+        save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
+        logging_steps=1,
+    )  # fmt: skip
+
+
+def trainer_for(
+    settings: Settings,
+    initial: Path,
+    rows: Sequence[tuple[str, str]],
+    rewards: Sequence[Any],
+    folder: Path,
+    adapter: bool = True,
+    **options: Any,
+) -> Any:
+    """Return TRL's trainer of `settings.trainer`; `options` are further arguments of TRL.
+
+    `rows` are pairs of formatted prompt and context. Dropout is off: it would give the sampled and
+    the scored log-probabilities different masks.
+    """
+    import trl
     from datasets import Dataset
-    from peft import LoraConfig
     from transformers import PrinterCallback, ProgressCallback
-    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
     logging.getLogger("transformers.generation").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing` is deprecated", FutureWarning)
-    if settings.trainer == "grpo":
-        warnings.warn(GRPO_WARNING, stacklevel=2)
-    config, trainer = {
-        "rloo": (RLOOConfig, RLOOTrainer),
-        "grpo": (GRPOConfig, GRPOTrainer),
-    }[settings.trainer]
+    kind = settings.trainer.upper()
     model, tokenizer = policies.load(initial, settings)
-    lora = LoraConfig(
-        r=settings.lora_rank, lora_alpha=settings.lora_alpha, lora_dropout=settings.lora_dropout,
-        target_modules="all-linear", task_type="CAUSAL_LM",
-    )  # fmt: skip
-    rows = [prompts[k] for k in prompt_order(settings, len(prompts))]
-    data = Dataset.from_list([{"prompt": text, "context": context} for text, context in rows])
-    on_cpu = policies.device(settings) == "cpu"
-    arguments = config(
-        output_dir=str(folder), beta=settings.lam, num_iterations=1, max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_prompts * settings.completions,
-        gradient_accumulation_steps=settings.accumulation, num_generations=settings.completions,
-        max_completion_length=settings.max_new_tokens, temperature=settings.temperature,
-        learning_rate=settings.learning_rate, lr_scheduler_type="constant", warmup_steps=0,
-        seed=settings.seed, data_seed=settings.seed, shuffle_dataset=False,
-        use_cpu=on_cpu, bf16=False, fp16=False,
-        disable_dropout=settings.lora_dropout == 0, gradient_checkpointing=not on_cpu,
-        save_strategy="steps", save_steps=settings.checkpoint_every, save_total_limit=1,
-        logging_steps=1, report_to=[], disable_tqdm=True, dataloader_pin_memory=False,
-    )  # fmt: skip
-    made = trainer(
-        model=model, reward_funcs=[reward_function(reward)], args=arguments, train_dataset=data,
-        processing_class=tokenizer, peft_config=lora,
-    )  # fmt: skip
+    made = getattr(trl, f"{kind}Trainer")(
+        model=model,
+        reward_funcs=[reward_function(reward) for reward in rewards],
+        args=getattr(trl, f"{kind}Config")(**arguments(settings, folder) | options),
+        train_dataset=Dataset.from_list([{"prompt": text, "context": c} for text, c in rows]),
+        processing_class=tokenizer,
+        peft_config=lora.configuration(settings, model) if adapter else None,
+    )
     for callback in (PrinterCallback, ProgressCallback):  # a line of forty figures a step
         made.remove_callback(callback)
     return made
+
+
+def arguments(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Return the arguments of TRL's trainers that the settings fix."""
+    on_cpu = policies.device(settings) == "cpu"
+    return {
+        "output_dir": str(folder), "beta": settings.lam, "num_iterations": 1,
+        "max_steps": settings.steps, "gradient_accumulation_steps": settings.accumulation,
+        "per_device_train_batch_size": settings.batch_prompts * settings.completions,
+        "num_generations": settings.completions, "temperature": settings.temperature,
+        "max_completion_length": settings.max_new_tokens,
+        "learning_rate": settings.learning_rate, "lr_scheduler_type": settings.schedule,
+        "warmup_steps": round(settings.warmup * settings.steps),
+        "max_grad_norm": settings.max_grad_norm, "seed": settings.seed,
+        "data_seed": settings.seed, "use_cpu": on_cpu, "bf16": False, "fp16": False,
+        "disable_dropout": True, "gradient_checkpointing": not on_cpu,
+        "report_to": [], "disable_tqdm": True, "dataloader_pin_memory": False,
+    }  # fmt: skip
 
 
 ORDER = 2  # counts the changes of `prompt_order`: adapters trained in another are not reused
@@ -156,7 +205,7 @@ def _clock(folder: Path, reward: str) -> Any:
 
         def on_save(self, *args: Any, **kwargs: Any) -> None:
             seconds = earlier + time.perf_counter() - start
-            (folder / CLOCK).write_text(json.dumps(round(seconds, 2)))
+            folders.write_text(folder / CLOCK, json.dumps(round(seconds, 2)))
 
     return Clock()
 

@@ -129,9 +129,9 @@ def _dsic_cases(
     cases = [_dsic_case(mechanism, table) for table in tables]
     trials = _runs(tables)
     for case in sorted(cases, key=lambda case: case.ratio):
-        if trials >= budget:
-            break
         i = 0 if case.group is None else case.group
+        if trials + _least_search(mechanism, case.game, i) > budget:
+            continue
         found = _search(mechanism, case.game, i, budget - trials, seed)
         trials += found.evaluations
         cases.append(_response_case(mechanism, found))
@@ -163,12 +163,29 @@ def _response_case(mechanism: Mechanism | None, found: BestResponse) -> Case:
     )  # fmt: skip
 
 
+def _climbs(mechanism: Mechanism | None, game: Game) -> bool:
+    smooth = isinstance(game, RLHFGame) and game.divergence.strictly_convex
+    return mechanism is None and smooth
+
+
+def _least_search(mechanism: Mechanism | None, game: Game, i: int) -> int:
+    """Runs that a search makes at least."""
+    if _climbs(mechanism, game) and isinstance(game, RLHFGame):
+        starts = max(4, min(game.outcomes, 64)) if game.normalization == "maximum" else 4
+        return 15 * starts * len(_searched_sizes(game, i))
+    return 12
+
+
+def _searched_sizes(game: Game, i: int) -> Floats:
+    return np.unique([1.0, game.sizes[i], report_sizes(game, i)[-1]])
+
+
 def _search(mechanism: Mechanism | None, game: Game, i: int, left: int, seed: int) -> BestResponse:
-    sizes = np.unique([1.0, game.sizes[i], report_sizes(game, i)[-1]])
-    if mechanism is None and isinstance(game, RLHFGame) and game.divergence.strictly_convex:
+    sizes = _searched_sizes(game, i)
+    if _climbs(mechanism, game) and isinstance(game, RLHFGame):
         return gradient_search(game, i, sizes=sizes, starts=4, steps=14, seed=seed)
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
-    return derivative_free_search(game, i, rule, sizes=sizes, budget=min(left, 400), seed=seed)
+    return derivative_free_search(game, i, rule, sizes=sizes, budget=min(left - 1, 400), seed=seed)
 
 
 def _ir_case(mechanism: Mechanism | None, table: TypeTable) -> Case:

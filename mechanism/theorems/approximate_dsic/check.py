@@ -164,7 +164,7 @@ def check_thm_4_12(
         cases.append(_table_case(rule, near, with_sizes))
         trials += len(near.sizes)
         continuous = isinstance(table.game, RLHFGame)
-    while trials < budget:
+    while trials + 2 <= budget:
         cases.append(_tight_case(rule, rng, continuous, dependent))
         trials += 2
     return worst_case("thm-4.12", cases, trials, by="slack")

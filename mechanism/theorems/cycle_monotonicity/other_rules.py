@@ -13,7 +13,8 @@ import numpy as np
 
 from mechanism.attack.outputs import batched
 from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
+from mechanism.core.groups import Model
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies
 
 NEWTON_STEPS, BISECTIONS = 200, 90

@@ -16,8 +16,9 @@ from mechanism.attack.claim_result import scale
 from mechanism.attack.games import Game
 from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats, as_floats
+from mechanism.core.groups import Model
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
-from mechanism.core.rlhf_game import CandidateGame, Model, RLHFGame
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 
 SHARES = (0.0, 0.25, 0.5, 0.75)  # checkpoints that are saved on the way to the final model

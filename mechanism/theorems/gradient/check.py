@@ -128,9 +128,9 @@ def check_case(
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)
             )  # fmt: skip
-            trials += spent
+            made += spent
         policy = models(training_rule, game)
-        trials += len(policy)
+        made += len(policy)
         deviation = case(game, 0, rule(game, policy), rank)
         keep = deviation.applies & (deviation.room > 0)
         if interior:  # visibly positive: 150 digits must tell it from 0
@@ -139,7 +139,9 @@ def check_case(
             game, deviation = _subset(game, deviation, keep)
             pairs = _clear(game, deviation, training_rule)
             found += judge(*pairs, training_rule, any(one.ratio < -1 for one in found))
-            trials += len(STEPS) * int(keep.sum())
+            made += len(STEPS) * int(keep.sum())
+        runs.spend(made)
+    trials = runs.spent
     for turn, (case, norm) in enumerate(cases * (2 // len(cases) or 1)):
         family, share = (
             families[int(rng.integers(len(families)))],

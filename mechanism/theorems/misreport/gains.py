@@ -30,7 +30,7 @@ def gains(game: RLHFGame, report: RLHFGame, i: int, training_rule: TrainingRule 
     np.float64(0.0188)
     """
     before, after = models(training_rule, game), models(training_rule, report)
-    change = game.valuations(after)[..., i] - game.valuations(before)[..., i]
+    change = game.valuations_of(after)[..., i] - game.valuations_of(before)[..., i]
     return np.asarray(game.sizes[..., i] * change)[()]
 
 

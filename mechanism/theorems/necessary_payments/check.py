@@ -185,13 +185,13 @@ def _at_witness(
         game = inputs(epsilon, setting.divergence, count)
         if mechanism is None:
             cases += _extreme_rules(game, epsilon, both)
-            trials += 2 if both else 1
+            runs.spend(2 if both else 1)
         else:
             rewards, sizes = draw_types(rng, game, 0)
             table = run_types(mechanism, game, 0, rewards, sizes)
             cases.append(_own_reports_case(mechanism, table, epsilon, both))
-            trials += len(sizes)
-    return worst_case(claim, cases, trials, by="slack")
+            runs.spend(len(sizes))
+    return worst_case(claim, cases, runs.spent, by="slack")
 
 
 def _extreme_rules(game: RLHFGame, epsilon: float, both: bool) -> list[Case]:

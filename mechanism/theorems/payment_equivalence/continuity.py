@@ -10,6 +10,7 @@ from mechanism.attack.claim_result import Case, ClaimResult, worst_case
 from mechanism.attack.games import Draws, Family, Strata
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum
+from mechanism.attack.spending import Spending
 from mechanism.core.divergences import (
     KL,
     Alpha,
@@ -144,10 +145,13 @@ def _check(
                 lambda m: _ratios(m, mechanism, bound, strength),
             )
         for move in moves:
+            pairs = 2 * len(move.before.sizes)
+            if not runs.room(pairs):
+                break
             cases.append(_case(move, mechanism, bound, strength))
-            trials += 2 * len(move.before.sizes)
+            runs.spend(pairs)
         turn += 1
-    return worst_case(claim, cases, trials)
+    return worst_case(claim, cases, runs.spent)
 
 
 def _batched(game: RLHFGame) -> RLHFGame:

@@ -1,0 +1,226 @@
+"""The build: what a page must have, what a chapter depends on, how it runs, what is staged."""
+
+import subprocess
+from pathlib import Path
+
+import grimp
+import nbformat
+import pytest
+import yaml
+
+from tests.build.book_project import PICTURE, page
+from tools import site
+from tools.chapters import (
+    ROOT,
+    Chapter,
+    ChapterError,
+    all_notebooks,
+    find_chapters,
+    is_notebook,
+)
+from tools.dependencies import (
+    closure,
+    code_cells,
+    dependencies,
+    import_graph,
+    imported_names,
+    module_name,
+)
+from tools.execution import comparison, environment, execute, failed, faults
+
+
+def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
+    made = nbformat.v4.new_notebook()
+    for number, (source, outputs) in enumerate(cells, start=1):
+        made.cells.append(
+            nbformat.v4.new_code_cell(source, outputs=outputs, execution_count=number)
+        )
+    return made
+
+
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+# what a chapter depends on
+
+
+def test_imported_names():
+    code = "import a.b as c\nfrom d import e\nfrom f.g import h\ndef run():\n    import i"
+    assert imported_names(code) == {"a.b", "d", "d.e", "f.g", "f.g.h", "i"}
+
+
+def test_closure_follows_imports_and_packages(tmp_path, monkeypatch):
+    files = {
+        "zoo/__init__.py": "",
+        "zoo/one.py": "from zoo.far import deep",
+        "zoo/far/__init__.py": "from zoo import side",
+        "zoo/far/deep.py": "",
+        "zoo/side.py": "def later():\n    from zoo import lazy",
+        "zoo/lazy.py": "",
+        "zoo/apart.py": "import zoo.one",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    graph = grimp.build_graph("zoo", cache_dir=None)
+    reached = {"zoo", "zoo.one", "zoo.far", "zoo.far.deep", "zoo.side", "zoo.lazy"}
+    assert closure({"zoo.one", "numpy"}, graph) == reached
+    assert closure({"numpy"}, graph) == set()
+
+
+def test_dependencies_of_a_chapter(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    graph = import_graph()
+    for chapter in all_notebooks():
+        needed = dependencies(chapter, graph)
+        assert chapter.source in needed
+        assert Path("mechanism/data/published_tables.csv") in needed
+        names = imported_names("\n".join(code_cells(chapter.source)))
+        direct = names & {module_name(path) for path in Path("mechanism").rglob("*.py")}
+        assert direct <= {module_name(path) for path in needed if path.suffix == ".py"}
+
+
+def test_unreadable_imports_depend_on_every_module(project):
+    (project / "mechanism").mkdir()
+    (project / "mechanism/broken.py").write_text("def")
+    assert Path("mechanism/broken.py") in dependencies(Chapter("book/part/one"), None)
+
+
+def test_a_run_made_here_makes_its_chapter_run_again(project):
+    for name in ("runs/llm/finished/tiny/provenance.json", "mechanism/llm/runs/record.py"):
+        chapter = Chapter("book/part/one")
+        made = Path("runs/llm/finished/tiny/provenance.json")
+        assert made not in dependencies(chapter, None)  # nothing made, or nobody reads it
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("{}")
+    assert made in dependencies(chapter, None)
+
+
+def test_a_run_made_elsewhere_makes_its_chapter_run_again(project, monkeypatch):
+    made = project / ".hidden" / "elsewhere" / "finished" / "tiny" / "provenance.json"
+    for path in (made, project / "mechanism/llm/runs/record.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    monkeypatch.setenv("MECHANISM_RUNS", str(project / ".hidden" / "elsewhere"))
+    assert made in dependencies(Chapter("book/part/one"), None)
+
+
+# how a chapter is executed
+
+
+def test_execution_stores_outputs_without_timings(project):
+    chapter = Chapter("book/part/one")
+    execute(chapter, [chapter.source])
+    stored = nbformat.read(chapter.notebook, as_version=4)
+    assert stored.cells[-1].outputs[0].data["text/plain"] == "2"
+    assert "papermill" not in stored.metadata
+    assert not chapter.report.exists()
+    assert faults(chapter) == []
+
+
+def test_failure_names_chapter_cell_line_and_error(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("1 + 1", "value = 3\nvalue / 0"))
+    chapter.notebook.parent.mkdir(parents=True)
+    chapter.notebook.write_text("the last good one")
+    with pytest.raises(ChapterError) as failed:
+        execute(chapter, [chapter.source])
+    message = str(failed.value)
+    assert message.startswith("book/part/one.md failed in code cell 2 of 2, line 13")
+    assert "    value / 0" in message
+    assert "ZeroDivisionError: division by zero" in message
+    assert chapter.report.exists()
+    assert chapter.notebook.read_text() == "the last good one"
+
+
+def test_dead_kernel_names_the_cell(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("1 + 1", "import os\nos._exit(3)"))
+    with pytest.raises(ChapterError, match=r"in code cell 2 of 2, line 13[\s\S]*Kernel died"):
+        execute(chapter, [chapter.source])
+
+
+def test_a_kernel_that_dies_before_a_word_is_seen():
+    cell = nbformat.v4.new_code_cell("1 + 1", metadata={"papermill": {"status": "completed"}})
+    assert failed(cell)
+    cell.metadata["execution"] = {"shell.execute_reply": "now"}
+    assert not failed(cell)
+
+
+def test_change_during_the_run_is_noticed(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("open('one.md', 'a').write('more')"))
+    with pytest.raises(ChapterError, match="changed while it ran"):
+        execute(chapter, [chapter.source])
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        (notebook(("1 + 1", [])), "compare nothing"),
+        (notebook(("1", [stream("1")]), ("2", [stream("oh", "stderr")])), "standard error"),
+    ],
+)
+def test_faults(project, made, fault):
+    chapter = Chapter("book/part/one")
+    chapter.notebook.parent.mkdir(parents=True)
+    nbformat.write(made, chapter.notebook)
+    assert fault in " ".join(faults(chapter))
+
+
+@pytest.mark.parametrize(
+    ("source", "agrees"),
+    [
+        ("import random\nrandom.Random(1).random()", True),
+        ("import random\nrandom.random()", False),
+        ("value = object()\nvalue;", True),
+        (PICTURE.format("0.5"), True),
+        (PICTURE.format("random.random()"), False),
+    ],
+    ids=["seeded", "unseeded", "semicolon", "picture", "unseeded picture"],
+)
+def test_second_run_notices_chance(project, source, agrees):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page(source))
+    execute(chapter, [chapter.source])
+    words = comparison([chapter.notebook.resolve()])
+    ran = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert (ran.returncode == 0) == agrees, ran.stdout
+    assert agrees or "Cell outputs differ" in ran.stdout
+
+
+# what is staged and how the site's problems are told
+
+
+def test_staged_book_has_nothing_to_execute(project):
+    chapter = Chapter("book/part/one")
+    chapter.notebook.parent.mkdir(parents=True)
+    nbformat.write(notebook(("1", [stream("1")])), chapter.notebook)
+    into = Path("staged")
+    site.stage(into, [chapter], yaml.safe_load(Path("_toc.yml").read_text()))
+    files = {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()}
+    book = {"book/index.md", "book/part/one.ipynb", "book/_static/a.css"}
+    assert files == book | {"_config.yml", "_toc.yml"}
+    config = yaml.safe_load((into / "_config.yml").read_text())
+    assert config == {"title": "T", "execute": {"execute_notebooks": "off", "timeout": 5}}
+
+
+def test_contents_must_exist(project):
+    assert find_chapters(project) == [Chapter("book/part/one")]
+    assert not is_notebook(project / "book/index.md")
+    (project / "book/part/one.md").unlink()
+    with pytest.raises(ChapterError, match=r"_toc\.yml names book/part/one"):
+        find_chapters(project)
+
+
+def test_problems_name_the_file_that_is_edited(project):
+    staged = Path("staged")
+    root = f"{staged.resolve()}/book/part"
+    log = f"reading\n{root}/one.ipynb:30002: WARNING: no such label: 'x'\n"
+    log += f"{root}/one.ip.rst: WARNING: duplicate, other instance in book/two.ipynb\n"
+    assert site.readable_problems(log, staged) == [
+        "  book/part/one.md, cell 3, line 2: WARNING: no such label: 'x'",
+        "  book/part/one.md: WARNING: duplicate, other instance in book/two.md",
+    ]

@@ -1,0 +1,85 @@
+"""A chapter runs in an environment that the build names; pictures, full disks, two builds."""
+
+import ast
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from tests.build.book_project import PICTURE, page
+from tools.chapters import ROOT, Chapter, ChapterError
+from tools.execution import FIXED, check_pictures, execute, explain_failure, pictures
+
+FOREIGN = {
+    "MPLBACKEND": "Agg",
+    "MATPLOTLIBRC": "elsewhere",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONPATH": "elsewhere",
+    "PYTHONIOENCODING": "ascii",
+    "IPYTHONDIR": "elsewhere",
+    "JUPYTER_PATH": "elsewhere",
+    "COLUMNS": "20",
+    "LC_ALL": "C",
+    "TZ": "Asia/Tokyo",
+    "NPY_DISABLE_CPU_FEATURES": "AVX2",
+}
+ASK = (
+    "import os, mechanism as m\nprint((__debug__, m.__file__, {k: os.environ.get(k) for k in %r}))"
+)
+
+
+def test_variables_of_the_user_do_not_reach_a_chapter(project, monkeypatch):
+    for name, value in FOREIGN.items():
+        monkeypatch.setenv(name, value)
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page(ASK % sorted(FOREIGN), PICTURE.format("0.5")))
+    execute(chapter, [chapter.source])
+    made = nbformat.read(chapter.notebook, as_version=4)
+    debug, module, found = ast.literal_eval(made.cells[1].outputs[0].text)
+    assert debug and module == str(ROOT / "mechanism/__init__.py")
+    assert found == {name: FIXED.get(name) for name in FOREIGN} and pictures(made) == 1
+
+
+def test_fewer_pictures_than_before_is_red(project):
+    """Whatever the cause: here the page itself has none, and the stored run has two."""
+    chapter = Chapter("book/part/one")
+    chapter.notebook.parent.mkdir(parents=True)
+    shown = nbformat.v4.new_output("display_data", {"image/png": "x"})
+    cells = [nbformat.v4.new_code_cell("draw()", outputs=[shown, shown])]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), chapter.notebook)
+    stored = chapter.notebook.read_text()
+    with pytest.raises(ChapterError, match="0 pictures, and the stored run has 2"):
+        execute(chapter, [chapter.source])
+    assert chapter.notebook.read_text() == stored
+    chapter.notebook.unlink()  # what the message advises where fewer are meant
+    check_pictures(chapter, nbformat.v4.new_notebook())
+
+
+def test_a_full_disk_is_called_so(project):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page("raise OSError(28, 'No space left on device')"))
+    with pytest.raises(ChapterError, match="no space left on device; free some"):
+        execute(chapter, [chapter.source])
+    chapter.report.write_text('{"cells": [')  # what a full disk leaves
+    message = explain_failure(chapter, "Traceback\nOSError: [Errno 122] Disk quota exceeded")
+    assert message == "book/part/one.md failed: disk quota exceeded; free some, and build again"
+    assert "half" in explain_failure(chapter, "half a notebook")
+
+
+def test_the_second_build_waits_and_says_so(tmp_path):
+    """While one process holds the lock another says that it waits, and goes on afterwards."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tools.environment import lock\n"
+        "with lock('lock', 'another build'):\n    print('in', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
+    first = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    assert first.stdout.readline() == "in\n"
+    second = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    time.sleep(0.5)
+    first.kill()  # a lock goes with its process
+    assert second.communicate("\n", timeout=10)[0] == "waiting: another build\nin\n"
+    first.communicate()

@@ -1,0 +1,117 @@
+"""Stages are whole or absent, and a run that is killed ends with the same numbers."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from mechanism.folders import MARKER
+from mechanism.llm.runs import record
+from mechanism.llm.stages import Store, stage_key
+from tests.llm.short_run import SHORT, start, undisturbed
+
+
+def test_a_stage_is_whole_or_absent(tmp_path):
+    store, calls = Store(tmp_path), []
+
+    def fails(folder):
+        (folder / "half").write_text("x")
+        raise KeyboardInterrupt
+
+    def works(folder):
+        calls.append(sorted(p.name for p in folder.iterdir() if p.name != MARKER))
+        (folder / "whole").write_text("y")
+
+    with pytest.raises(KeyboardInterrupt):
+        store.run("a", {"seed": 0}, [], fails)
+    assert not any((p / "stage.json").exists() for p in tmp_path.iterdir() if p.is_dir())
+    first = store.run("a", {"seed": 0}, [], works)
+    again = store.run("a", {"seed": 0}, [], works)
+    assert calls == [[]]  # the half-made folder was cleared, and the finished one found
+    assert first == again and (first.path / "whole").exists()
+    other = store.run("a", {"seed": 1}, [], works)
+    assert len(calls) == 2 and other.path != first.path
+
+
+def test_a_resumable_stage_finds_what_it_left(tmp_path):
+    store, found = Store(tmp_path), []
+
+    def build(folder):
+        found.append((folder / "checkpoint").exists())
+        (folder / "checkpoint").write_text("x")
+        if len(found) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.run("a", {}, [], build, resumable=True)
+    store.run("a", {}, [], build, resumable=True)
+    assert found == [False, True]
+
+
+def test_a_stage_key_follows_its_inputs(tmp_path):
+    first = Store(tmp_path).run("a", {"seed": 0}, [], lambda folder: None)
+    assert stage_key({"x": 1}, [first]) != stage_key({"x": 1}, [])
+    assert stage_key({"x": 1, "y": 2}, []) == stage_key({"y": 2, "x": 1}, [])
+
+
+def killed(folder, reached):
+    """Start the run and kill it as soon as `reached` says so, if it has not ended by then."""
+    process = start(folder)
+    while process.is_alive() and not reached():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+
+
+def assert_same_numbers(one, two):
+    for table in ("samples", "support", "exact"):
+        left, right = (
+            getattr(record.read(one / "record"), table),
+            getattr(record.read(two / "record"), table),
+        )
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+
+
+def test_a_run_killed_twice_ends_with_the_same_numbers(short_run, tmp_path):
+    """In training, with a checkpoint there, and again among the evaluations, which start afresh."""
+    clock = "train-*.part/seconds.json"  # written after a checkpoint
+    killed(tmp_path, lambda: any(tmp_path.glob(clock)))
+    assert any(tmp_path.glob(clock)), "no checkpoint was left behind"
+    killed(tmp_path, lambda: any(tmp_path.glob("evaluate-*.part")))
+    assert not list(tmp_path.glob("train-*.part")) and not (tmp_path / "record").exists()
+    undisturbed(tmp_path)
+    assert_same_numbers(short_run[0], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(10))
+def test_a_run_killed_anywhere_ends_with_the_same_numbers(short_run, tmp_path, number):
+    folder, seconds = short_run
+    moment = np.random.default_rng(number).uniform(0.05, 0.95)
+    end = time.monotonic() + moment * seconds
+    killed(tmp_path, lambda: time.monotonic() > end)
+    undisturbed(tmp_path)
+    assert_same_numbers(folder, tmp_path)
+
+
+def test_a_killed_command_leaves_no_worker_behind(tmp_path):
+    """Both games train side by side, each in a process that must end with the command."""
+    sets = [f"--set={name}={value}" for name, value in SHORT.items()]
+    code = "from mechanism.cli import app; app()"
+    words = [sys.executable, "-c", code, "llm", "run", "--preset", "tiny", *sets]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MECHANISM_RUNS": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(words, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        while process.poll() is None and len(list(tmp_path.glob("stages/train-*.part"))) < 2:
+            time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    assert len(workers) >= 2
+    _, alive = psutil.wait_procs(workers, timeout=1)
+    assert not alive
