@@ -15,7 +15,6 @@ from joblib import Parallel, delayed
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
-from mechanism.attack.spending import LEAST
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
 from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
@@ -99,8 +98,7 @@ def check(
     ClaimResult
         Margin, tolerance and its origin, comparisons, witness and the gap to the slow oracle;
         `status` is the verdict. Printed, it says what was covered: "holds" means that no violation
-        was found there, and no more. What a rule returns is looked at first; where it is no model
-        or no payment the verdict is "violated", and `fault` says what came back.
+        was found there, and no more.
 
     Raises
     ------
@@ -113,14 +111,10 @@ def check(
     >>> check("def-3.2", budget=200).status
     'holds'
     """
-    if claim_id not in CLAIMS:
-        fix = f"one of {', '.join(CLAIMS)}"
-        raise InvalidInputError("claim_id", repr(claim_id), "is not a claim", fix)
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
-        raise InvalidInputError("budget", budget, "must be a whole number > 0", f"e.g. {BUDGET}")
+    check_arguments([claim_id], budget, seed)
     function = CLAIMS[claim_id].function()
     accepts = inspect.signature(function).parameters
-    arguments: dict[str, Any] = {"budget": budget, "seed": seed}
+    arguments: dict[str, Any] = {"budget": int(budget), "seed": int(seed)}
     if mechanism is not None:
         mechanism = checked_mechanism(mechanism)
         if "mechanism" in accepts:
@@ -139,9 +133,23 @@ def check(
     return function(**arguments)
 
 
-def noticed(control: Callable[[int, int], ClaimResult], seed: int, budget: int = BUDGET) -> bool:
+def check_arguments(ids: Sequence[str], budget: int, seed: int) -> None:
+    """Raise unless all `ids` are claims, `budget` suffices for each, and `seed` is one."""
+    for name in ids:
+        if not isinstance(name, str) or name not in CLAIMS:
+            fix = f"one of {', '.join(CLAIMS)}"
+            raise InvalidInputError("claim_id", repr(name), "is not a claim", fix)
+        least = CLAIMS[name].least
+        rule = f"must be a whole number, at least {least} for {name}"
+        check_whole("budget", budget, least, rule, "e.g. 4000")
+    check_whole("seed", seed, 0, "must be a whole number in 0..2^31 - 1", "e.g. 0")
+
+
+def noticed(
+    control: Callable[[int, int], ClaimResult], seed: int, budget: int = BUDGET, least: int = 1
+) -> bool:
     """Whether a control comes back violated: a quarter of the budget first, then all of it."""
-    shares = (max(1, budget // 4), budget)
+    shares = (max(least, budget // 4), budget)
     return any(control(share, seed).status == "violated" for share in shares)
 
 
@@ -150,7 +158,7 @@ def examine(claim: Claim, budget: int, seed: int) -> Verdict:
     start = time.perf_counter()
     result = check(claim.id, budget=budget, seed=seed)
     controls = {
-        name: noticed(control, seed + CONTROL_SEED, budget)
+        name: noticed(control, seed + CONTROL_SEED, budget, claim.least)
         for name, control in claim.controls().items()
     }
     return Verdict(claim, result, controls, time.perf_counter() - start, budget)

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.coverage import NAMED, Scope
+from mechanism.attack.spending import LEAST
 
 ANY = Scope()
 SMOOTH = Scope(divergences=tuple(name for name in NAMED if name != "TotalVariation"))
@@ -52,9 +53,14 @@ class Claim:
         return self.chapter.rsplit("/", 1)[-1]
 
     @property
+    def least(self) -> int:
+        """Least budget: what the checker's first piece of work takes, a search or an integral."""
+        return LEAST.get(self.id, 50)
+
+    @property
     def test(self) -> str:
         """Test file of the chapter."""
-        return f"tests/test_{self.stem}.py"
+        return f"tests/theorems/test_{self.stem}.py"
 
     def function(self) -> Callable[..., ClaimResult]:
         """The checker, imported when it is asked for."""
@@ -144,5 +150,8 @@ _ALL = (
           "cycle_monotonicity:check_prop_E_2"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
           (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area", own=True),
+    Claim("one-run", "One training with random shares of size: truthful in expectation.",
+          (EXACT, "shares independent of reports and of each other"), "practice/one_training",
+          "one_training:check_one_run", Scope(outcomes=("small",)), own=True),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from mechanism.attack.spending import Spending
 from mechanism.core.divergences import (
     KL,
     Alpha,
@@ -165,16 +166,26 @@ class Draws(Iterator[Game]):
     TRIES = 4  # games of a stratum among which the one with the largest payment is taken
 
     def __init__(
-        self, games: Games, rng: np.random.Generator, budget: int, strata: Strata | None = None
+        self,
+        games: Games,
+        rng: np.random.Generator,
+        budget: int,
+        strata: Strata | None = None,
+        piece: int = 0,
     ) -> None:
-        self.rng, self.budget, self.spent, self.drawn = rng, budget, 0, 0
+        self.rng, self.runs, self.piece, self.drawn = rng, Spending(budget), piece, 0
         self.kind = _kinds(games, rng, strata)
         length = len(CANDIDATES) * 2 * len(GROUPS) if games == "candidate" else 0
         self.least = len(strata or Strata(rng)) if games == "rlhf" else length
 
     def spend(self, evaluations: int) -> None:
         """Count runs of the mechanism."""
-        self.spent += evaluations
+        self.runs.spend(evaluations)
+
+    @property
+    def spent(self) -> int:
+        """Runs so far."""
+        return self.runs.spent
 
     def __next__(self) -> Game:
         """Draw the next game."""
@@ -197,8 +208,8 @@ class Draws(Iterator[Game]):
 
     def _some(self, count: int) -> list[Game]:
         """Games of one kind."""
-        short = self.budget >= self.FLOOR and self.drawn < self.least
-        if self.spent >= self.budget and self.drawn and not short:
+        short = self.runs.budget >= self.FLOOR and self.drawn < self.least
+        if self.drawn and not short and not self.runs.room(self.piece):
             raise StopIteration
         self.drawn += 1
         draw = self.kind()
@@ -226,6 +237,12 @@ def _kinds(games: Games, rng: np.random.Generator, strata: Strata | None) -> Cal
         fix = 'pass "rlhf", "candidate" or a function of a random generator'
         raise InvalidInputError("games", repr(games), "unknown sampler", fix)
     return lambda: games
+
+
+def sampler(games: Games, rng: np.random.Generator, strata: Strata | None = None) -> Sampler:
+    """Sampler that goes through the strata of "rlhf" or "candidate", or one's own."""
+    kinds = _kinds(games, rng, strata)
+    return lambda rng: kinds()(rng)
 
 
 def draw_rlhf_game(rng: np.random.Generator) -> RLHFGame:

@@ -15,7 +15,6 @@ import numpy as np
 from mechanism.attack.claim_result import ERROR, payment_rounding, scale
 from mechanism.attack.games import Draws, Game, Games
 from mechanism.attack.reports import draw_types, project_report
-from mechanism.attack.spending import Spending
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -118,7 +117,7 @@ def draw_tables(
 ) -> Iterator[TypeTable]:
     """Tables until `budget` runs are spent, from `Draws.FLOOR` on at least one in every stratum."""
     rng = np.random.default_rng(seed)
-    draws = Draws(games, rng, budget)
+    draws = Draws(games, rng, budget, piece=LARGEST_TABLE)
     for game, i in draws.ranked():
         table = explore(mechanism, game, i, rng)
         draws.spend(len(table.sizes))

@@ -58,12 +58,12 @@ def not_a_number(game: Game) -> Floats:
     """Payments that are no number under summation."""
     payments = affine_maximizer_payments(game)
     summation = isinstance(game, RLHFGame) and game.normalization == "summation"
-    return np.where(summation, np.nan, payments)
+    return np.asarray(np.where(summation, np.nan, payments), dtype=np.float64)
 
 
 def no_distribution(game: RLHFGame) -> Floats:
     """Twice the mass, in games of more than four outcomes."""
-    return np.asarray(sw_max(game)) * (2.0 if game.outcomes > 4 else 1.0)
+    return np.asarray(sw_max(game), dtype=np.float64) * (2.0 if game.outcomes > 4 else 1.0)
 
 
 def faulty_payments(check: Callable[..., ClaimResult]) -> dict[str, Control]:

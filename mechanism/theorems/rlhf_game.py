@@ -169,7 +169,7 @@ def check_lemma_d_1(
     """
     rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
     for setting in Strata(rng):
-        if trials >= budget:
+        if trials and trials + BATCH > budget:
             break
         game, normalization = setting.draw(rng, (BATCH,)), setting.normalization
         other = sample_rewards(rng, (BATCH, game.outcomes), normalization)

@@ -167,7 +167,7 @@ def check_optimality(
     rng, trials, margin, cases = np.random.default_rng(seed), 0, np.inf, list[Case]()
     strata = Strata(rng)
     worst = draw_rlhf_game(rng)
-    while trials < max(budget, 1):
+    while trials + BATCH <= budget or not cases:
         kind = trials // BATCH % 5
         if kind == 4:
             games = mutated(rng, worst, BATCH)

@@ -64,7 +64,7 @@ def check_lemma_d_2(
     """
     rng, cases = np.random.default_rng(seed), list[Case]()
     strata = Strata(rng)
-    while 2 * len(cases) < budget or not cases:
+    while 2 * len(cases) + 2 <= budget or not cases:
         game, noise, epsilon = _draw_noisy(rng, strata, len(cases) % 4)
         cases.append(_case_d_2(game, noise, epsilon / excess, bound, training_rule))
     return worst_case("lemma-D.2", cases, 2 * len(cases), by="slack")

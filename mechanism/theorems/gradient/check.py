@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from mechanism.attack.claim_result import UNIT, Case, ClaimResult, worst_case
 from mechanism.attack.games import Draws, Family, Strata, pick
 from mechanism.attack.outputs import checker
+from mechanism.attack.spending import Spending
 from mechanism.core.normalization import Normalization
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
@@ -35,6 +36,8 @@ from mechanism.theorems.misreport.gains import (
     oracle_gain,
 )
 from mechanism.theorems.misreport.games import SMOOTH
+
+LARGEST_PIECE = BATCH * (16 + 1 + len(STEPS))
 
 
 def judge(
@@ -113,17 +116,20 @@ def check_case(
         Margin: least gain, at the best epsilon of a decreasing grid, over random games and the
         games of an adversary. Tolerance: rounding error of that gain.
     """
-    rng, found, trials, turn = np.random.default_rng(seed), list[Case](), 0, 0
+    rng, found, turn = np.random.default_rng(seed), list[Case](), 0
+    runs = Spending(budget // 4 * 3)
     strata = [Strata(rng, families, (norm,)) for _, norm in cases]
-    first = (
-        3 * sum(map(len, strata)) if budget >= Draws.FLOOR else 0
-    )  # every stratum at each lam, then edges
-    while trials < budget // 4 * 3 or turn < first:
+    cycles = 3 if budget >= Draws.FLOOR else 0  # every stratum at each class of lam
+    first = cycles * sum(map(len, strata))
+    while runs.room(LARGEST_PIECE if runs.spent >= budget // 3 else 0) or turn < first:
+        made = 0
         case, norm = cases[turn % len(cases)]
         game = draw(rng, next(strata[turn % len(cases)]))
         turn += 1
         rank = rng.random((len(game.sizes), game.outcomes))
-        if trials >= budget // 3 and 3 * turn > first and turn % 2:  # the edges of the conditions
+        if (
+            runs.spent >= budget // 3 and 3 * turn > first and turn % 2
+        ):  # the edges of the conditions
             game, rank, spent = (
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)

@@ -48,7 +48,7 @@ def check_part_1(
     """
     rng, pairs, trials = np.random.default_rng(seed), [], 0
     for setting in Strata(rng, families):
-        if trials >= budget // 2:
+        if trials and trials + 2 * BATCH > budget // 2:
             break
         game = draw_batch(rng, setting, constant=True)
         own = rng.random((BATCH, game.outcomes)) ** rng.choice([0.1, 1.0, 100.0]) + 1e-300
@@ -93,7 +93,7 @@ def check_part_2(
     rng, found, trials = np.random.default_rng(seed), [], 0
     exact = training_rule is sw_max
     for setting in Strata(rng, families):
-        if trials >= budget // 2:
+        if trials and trials + 2 * BATCH > budget // 2:
             break
         game = draw_batch(rng, setting)
         report = _admissible(game, 10.0 ** rng.uniform(-3, -0.001, BATCH), interior, exact)

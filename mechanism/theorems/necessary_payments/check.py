@@ -10,6 +10,7 @@ from mechanism.attack.outputs import checker
 from mechanism.attack.programs import PROGRAM, cheapest_payment
 from mechanism.attack.replay import slow_model, slow_optimum, slow_payment
 from mechanism.attack.reports import constant_report, draw_types, own_row, random_type
+from mechanism.attack.spending import Spending
 from mechanism.attack.type_graph import type_graph
 from mechanism.attack.type_tables import TypeTable, draw_tables, run_types
 from mechanism.core.divergences import Divergence
@@ -174,12 +175,12 @@ def _at_witness(
     if games != "rlhf":
         fix = 'pass games="rlhf"'
         raise InvalidInputError("games", repr(games), "the witness is a continuous game", fix)
-    rng, cases, trials = np.random.default_rng(seed), list[Case](), 0
+    rng, cases, runs = np.random.default_rng(seed), list[Case](), Spending(budget)
     strata, both = (
         Strata(rng, normalizations=("maximum",), outcomes=("small",)),
         claim == "cor-4.13",
     )
-    while trials < budget:
+    while runs.room():
         epsilon, setting = float(10 ** rng.uniform(-6, -0.05)), next(strata)
         count = int(np.clip(setting.groups, *groups))
         game = inputs(epsilon, setting.divergence, count)

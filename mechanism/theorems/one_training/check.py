@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, sampler
+from mechanism.attack.claim_result import ERROR, Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Game, Games, Strata, sampler
 from mechanism.attack.reports import draw_types, own_row
-from mechanism.attack.type_tables import ERROR
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
@@ -164,7 +163,8 @@ def check_one_run(
     >>> check_one_run(games="candidate", budget=60).status
     'holds'
     """
-    rng, draw = np.random.default_rng(seed), sampler(games)
+    rng = np.random.default_rng(seed)
+    draw = sampler(games, rng, Strata(rng, outcomes=("small", "medium")))
     cases: list[Case] = []
     spent = turn = 0
     while spent < budget:

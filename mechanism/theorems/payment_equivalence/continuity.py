@@ -125,10 +125,10 @@ def _check(
     budget: int,
     seed: int,
 ) -> ClaimResult:
-    rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
+    rng, runs, cases = np.random.default_rng(seed), Spending(budget), list[Case]()
     strata, turn = Strata(rng, families), 0
     least = len(strata) if budget >= Draws.FLOOR else 0  # every stratum once, whatever it takes
-    while trials < budget or turn < least:
+    while runs.room(40) or turn < least:
         if turn % 4 < 2 or turn < least:
             moves = iter([random_changes(rng, next(strata), 20)])
         elif turn % 4 == 2:
@@ -137,16 +137,11 @@ def _check(
             ]
             moves = iter([Change(_batched(k.before), _batched(k.after)) for k in known])
         else:
-            moves = climb(
-                rng,
-                next(strata).divergence,
-                12,
-                12,
-                lambda m: _ratios(m, mechanism, bound, strength),
-            )
+            ratio = partial(_ratios, mechanism=mechanism, bound=bound, strength=strength)
+            moves = climb(rng, next(strata).divergence, 12, 12, ratio)
         for move in moves:
             pairs = 2 * len(move.before.sizes)
-            if not runs.room(pairs):
+            if not runs.room(pairs) and turn >= least:
                 break
             cases.append(_case(move, mechanism, bound, strength))
             runs.spend(pairs)

@@ -9,7 +9,9 @@ from mechanism.attack.coverage import Coverage, Scope, coverage_of
 from mechanism.attack.games import Draws, Strata
 from mechanism.attack.outputs import RuleFault, check_model, check_payments
 from mechanism.claims import BUDGET, CLAIMS, CONTROL_SEED, Verdict, check
-from mechanism.controls.planted import PLACES, FeeWhere
+from mechanism.controls.planted import PLACES, FeeWhere, no_distribution
+from mechanism.core.errors import InvalidInputError
+from mechanism.theorems.affine_maximizer import check_dsic
 
 PATHS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1")
 WITH_MECHANISM = (
@@ -86,19 +88,24 @@ BAD_MODELS = {
 
 
 @pytest.mark.parametrize("claim", WITH_MECHANISM)
-def test_payments_that_are_no_number_are_a_violation(claim):
-    result = check(claim, Mechanism(sw_max, nan_under_summation), budget=1000)
-    assert result.status == "violated" and "payment rule" in result.fault
-    assert result.witness.game.normalization == "summation"
-    assert "payment rule" in str(result)
+def test_payments_that_are_no_number_are_an_error(claim):
+    with pytest.raises(InvalidInputError, match="payment_rule"):
+        check(claim, Mechanism(sw_max, nan_under_summation), budget=1000)
 
 
 @pytest.mark.parametrize("claim", [*WITH_MECHANISM, "def-4.1", "thm-4.2-1", "thm-4.3", "lemma-B.1"])
 @pytest.mark.parametrize("name", BAD_MODELS)
-def test_models_that_are_no_distribution_are_a_violation(claim, name):
+def test_models_that_are_no_distribution_are_an_error(claim, name):
     bad = Mechanism(BAD_MODELS[name], affine_maximizer_payments)
-    result = check(claim, bad, budget=200)
+    with pytest.raises(InvalidInputError, match="training_rule"):
+        check(claim, bad, budget=300)
+
+
+@pytest.mark.parametrize("bad", [no_distribution, lambda game: np.full(game.outcomes, np.nan)])
+def test_a_checker_called_alone_answers_violated(bad):
+    result = check_dsic(Mechanism(bad, affine_maximizer_payments), budget=1000)
     assert result.status == "violated" and "training rule" in result.fault
+    assert result.witness.game.outcomes > 1
 
 
 def test_outputs_are_looked_at():
