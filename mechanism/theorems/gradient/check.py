@@ -35,7 +35,7 @@ from mechanism.theorems.misreport.gains import (
     models,
     oracle_gain,
 )
-from mechanism.theorems.misreport.games import SMOOTH
+from mechanism.theorems.misreport.games import BATCH, SMOOTH
 
 LARGEST_PIECE = BATCH * (16 + 1 + len(STEPS))
 
