@@ -100,7 +100,7 @@ def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = 
     return np.asarray(game.sizes[i] * game.valuations(sw_max(reported))[..., i])
 
 
-def _kinks(game: Game, i: int) -> Floats:
+def kinks(game: Game, i: int) -> Floats:
     """Shares s where an outcome's probability reaches 0 (f'(0) finite, at most 40 outcomes).
 
     With mu such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)):
@@ -160,7 +160,7 @@ def utility_area(game: Game, i: int, mechanism: Mechanism | None = None) -> Area
     if mechanism is not None and steps:
         extra = points  # a rule like SW-Max jumps there
     else:
-        extra = np.concatenate([_kinks(game, i), _steep_ends(game, i, mechanism)])
+        extra = np.concatenate([kinks(game, i), _steep_ends(game, i, mechanism)])
     cuts = np.unique(np.concatenate([[0.0], extra, [1.0]]))
     # one call a piece: given all cuts at once, scipy 1.17 does not split the worst piece first
     pieces = [
