@@ -92,7 +92,7 @@ _ALL = (
     Claim("thm-4.2-1", "A group with a constant reward model cannot gain by misreporting.",
           ("no payments",), "incentives/misreport", "misreport:check_part_1"),
     Claim("thm-4.2-2", "A group with two reward levels and no zero gains by exaggerating.",
-          ("no payments", INTERIOR, "f differentiable"), "incentives/misreport",
+          ("no payments", INTERIOR, "f differentiable", "f strictly convex, or monotone ties"), "incentives/misreport",
           "misreport:check_part_2", SMOOTH),
     Claim("thm-4.3", "Truth is not optimal where any condition of Theorem B.2 holds.",
           ("no payments", INTERIOR, "f twice differentiable, f'' > 0"), _GRAD,
