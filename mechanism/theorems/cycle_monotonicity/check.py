@@ -176,14 +176,14 @@ def _loop_case(
         for row, _ in corners:
             row[shared] = 1.0
     closed = [*corners, corners[0]]
-    around = path_payment(game, i, closed, mechanism)
+    around = path_payment(game, i, closed, mechanism, nodes=120)
     bound = 3 * around.error + 1e-11 * float(scale(game))
     middle = (corners[0][0] + corners[1][0]) / 2, size
     finer = [corners[0], middle, *closed[1:]]
     return (
         Case(
             -abs(around.value), bound, game, i, None,
-            lambda: -abs(path_payment(game, i, finer, mechanism).value),
+            lambda: -abs(path_payment(game, i, finer, mechanism, nodes=120).value),
         ),
         around.evaluations,
     )  # fmt: skip

@@ -207,7 +207,7 @@ def _limit(
     """V along the path, what the quadrature leaves open, and evaluations."""
     if factors is not None:
         return closed_form(game, i, path[0], path[-1], factors), 0.0, 2
-    along = path_payment(game, i, path, rule)
+    along = path_payment(game, i, path, rule, nodes=120)
     return along.value, along.error, along.evaluations
 
 
@@ -233,5 +233,5 @@ def _fine(game: Game, i: int, path: Path, rule: Mechanism) -> float:
     for (r0, w0), (r1, w1) in pairwise(path):
         for a, b in ((0.0, 0.3), (0.3, 0.7), (0.7, 1.0)):
             cut = [(r0 + s * (r1 - r0), w0 + s * (w1 - w0)) for s in (a, b)]
-            total += path_payment(game, i, cut, rule).value
+            total += path_payment(game, i, cut, rule, nodes=120).value
     return total
