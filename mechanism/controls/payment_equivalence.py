@@ -133,7 +133,7 @@ def _modulus_controls(
         "bound 1 % too small": lambda b, s: check(None, b, s, _tighter(sharp)),
         "rule that jumps": lambda b, s: check(Mechanism(_rounded, _free), b, s),
         "total variation in its place": lambda b, s: check(
-            Mechanism(_as_total_variation, _free), b, s
+            Mechanism(_as_total_variation, _free), b, s, sharp
         ),
         "lam 1 % too small": lambda b, s: check(Mechanism(_weaker, _free), b, s, sharp),
     }
