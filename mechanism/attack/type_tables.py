@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechanism.attack.claim_result import ERROR, payment_rounding, scale
+from mechanism.attack.claim_result import ERROR, payment_rounding, utility_scale
 from mechanism.attack.games import Draws, Game, Games
 from mechanism.attack.reports import draw_types, project_report
 from mechanism.core.errors import Floats
@@ -57,7 +57,7 @@ class TypeTable:
     def tolerance(self) -> float:
         """Certified error of a utility in this table."""
         batch = self.game.with_report(self.group, reward=self.rewards, size=self.sizes)
-        return ERROR * float(np.max(scale(batch))) + payment_rounding(self.payments)
+        return ERROR * float(np.max(utility_scale(batch))) + payment_rounding(self.payments)
 
     @property
     def distances(self) -> Floats:

@@ -12,7 +12,7 @@ from mechanism.attack.claim_result import (
     Case,
     ClaimResult,
     payment_rounding,
-    scale,
+    utility_scale,
     worst_case,
 )
 from mechanism.attack.games import Game, Games
@@ -153,7 +153,7 @@ def _dsic_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
 
 def _response_case(mechanism: Mechanism | None, found: BestResponse) -> Case:
     game, report, i = found.game, found.report, found.group
-    tolerance = ERROR * float(max(scale(game), scale(report)))
+    tolerance = ERROR * float(max(utility_scale(game), utility_scale(report)))
     if mechanism is not None:
         tolerance += payment_rounding(mechanism.payment_rule(report))
     return Case(

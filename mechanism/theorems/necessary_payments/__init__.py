@@ -21,6 +21,7 @@ from mechanism.theorems.necessary_payments.bounds import (
     witness_inputs,
 )
 from mechanism.theorems.necessary_payments.check import (
+    CHAIN,
     OTHERS,
     STEPS,
     Inputs,
@@ -30,6 +31,7 @@ from mechanism.theorems.necessary_payments.check import (
 )
 
 __all__ = [
+    "CHAIN",
     "OTHERS",
     "STEPS",
     "Inputs",
