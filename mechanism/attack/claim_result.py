@@ -114,6 +114,20 @@ def scale(game: RLHFGame | CandidateGame) -> Floats:
     return abs(game.scores()).max(axis=-1) + lam
 
 
+def utility_scale(game: RLHFGame | CandidateGame) -> Floats:
+    """The same for errors of utilities: without lam where scores differ by next to nothing of it.
+
+    There sw_max works by series and lam multiplies no rounding, so that payments far below lam
+    count too.
+    """
+    if isinstance(game, CandidateGame):
+        return scale(game)
+    scores = game.scores()
+    size, lam = abs(scores).max(axis=-1), game.divergence.lam
+    flat = (np.ptp(scores, axis=-1) <= game.divergence.flat * lam) & (size > 0)
+    return np.asarray(np.where(flat, size, size + lam))
+
+
 ERROR = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
 UNIT = float(np.finfo(float).eps)
 
