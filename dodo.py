@@ -136,7 +136,8 @@ def claims() -> TaskFailed | None:
 def task_claims() -> dict:
     """Run all checkers and their negative controls, when the library has changed."""
     rooms = [Path("mechanism") / room for room in ("core", "attack", "theorems", "controls")]
-    files = [*files_under(*rooms), *(Path("mechanism") / f for f in ("claims.py", "oracles.py"))]
+    single = [Path("mechanism") / f"{name}.py" for name in ("claims", "statements", "oracles")]
+    files = [*files_under(*rooms), *single]
     return {
         "actions": [(timed, ["checked", "all claims", claims])],
         "file_dep": [str(path) for path in files if path.suffix == ".py"],

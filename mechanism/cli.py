@@ -88,7 +88,7 @@ def claims(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="ID", help="Claims to run; repeatable.")
     ] = None,
-    budget: Annotated[int, typer.Option(min=1, help="Mechanism runs a claim or control.")] = 2000,
+    budget: Annotated[int, typer.Option(min=1, help="Mechanism runs a claim or control.")] = 4000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of games and searches.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     as_json: Json = False,
@@ -123,16 +123,26 @@ def _print_verdicts(verdicts: list[Any]) -> None:
     table = Table(title="Claims")
     for name in ("claim", "status"):
         table.add_column(name, no_wrap=True)
-    for name in ("margin", "tolerance", "trials", "controls", "seconds"):
+    for name in ("margin", "tolerance", "comparisons", "kinds", "controls", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for verdict in verdicts:
         noticed = f"{sum(verdict.controls.values())}/{len(verdict.controls)}"
         result = verdict.result
         table.add_row(
             verdict.claim.id, result.status, f"{result.margin:.1e}", f"{result.tolerance:.1e}",
-            str(result.trials), noticed, f"{verdict.seconds:.1f}",
+            str(result.comparisons), _kinds(verdict), noticed, f"{verdict.seconds:.1f}",
         )  # fmt: skip
-    show(table)
+    Console().print(table)
+    for verdict in verdicts:
+        for name in verdict.missing:
+            typer.echo(f"{verdict.claim.id}: no comparison in {name}", err=True)
+
+
+def _kinds(verdict: Any) -> str:
+    """Kinds of games of the scope that were met, of how many."""
+    kinds = list(verdict.claim.scope.cells())
+    met = sum(verdict.result.coverage.cells[kind] > 0 for kind in kinds)
+    return f"{met}/{len(kinds)}"
 
 
 def _finish(title: str, cells: list[Cell], report: dict[str, Any], as_json: bool) -> None:

@@ -1,16 +1,18 @@
 """What a checker returns: a margin, the worst game it saw, and whether a slow oracle agrees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from mechanism.attack.coverage import Coverage, coverage_of
 from mechanism.attack.games import Game
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 
 Status = Literal["holds", "violated", "undecided"]
+ROUNDED = "rounding of the optimum"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ class ClaimResult:
         The case of least margin.
     oracle_gap : float
         |margin - witness.replay()|: how far fast path and slow oracle are apart.
+    comparisons : int
+        Inequalities that were compared; many evaluations may go into one.
+    coverage : Coverage
+        In which kinds of games.
+    origin : str
+        Where the tolerance comes from.
+    fault : str
+        What a rule returned that is no model or no payment; empty where nothing of the kind came.
     """
 
     claim: str
@@ -68,13 +78,30 @@ class ClaimResult:
     trials: int
     witness: Witness | None
     oracle_gap: float
+    comparisons: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
+    origin: str = ROUNDED
+    fault: str = ""
 
     @property
     def status(self) -> Status:
-        """Return "undecided" where the oracle gap exceeds the tolerance, else the verdict."""
+        """Return "undecided" where the oracle gap exceeds the tolerance, else the verdict.
+
+        A margin that is no number is a violation.
+        """
+        if self.fault or np.isnan(self.margin):
+            return "violated"
         if not self.oracle_gap <= self.tolerance:
             return "undecided"
         return "holds" if self.margin >= -self.tolerance else "violated"
+
+    def __str__(self) -> str:
+        """Verdict, margin and what was covered: "holds" means no more than that."""
+        said = (
+            self.fault
+            or f"margin {self.margin:.2e}, tolerance {self.tolerance:.1e} ({self.origin})"
+        )
+        return f"{self.claim} {self.status}: {said}; {self.coverage.summary()}"
 
 
 def scale(game: RLHFGame | CandidateGame) -> Floats:
@@ -101,6 +128,19 @@ def utility_scale(game: RLHFGame | CandidateGame) -> Floats:
     return np.asarray(np.where(flat, size, size + lam))
 
 
+ERROR = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
+UNIT = float(np.finfo(float).eps)
+
+
+def payment_rounding(payments: Floats) -> float:
+    """Rounding of sums with payments, which may be far larger than the game's own scale.
+
+    >>> payment_rounding(np.array([1e6])) < 1e-8
+    True
+    """
+    return 16 * UNIT * float(np.max(np.abs(payments), initial=0.0))
+
+
 @dataclass(frozen=True)
 class Case:
     """Slack of one inequality, and where it was seen.
@@ -117,6 +157,8 @@ class Case:
         The slack again, by slow oracles.
     gain : float or None
         What the group gains over the truth; None: minus the slack.
+    comparisons : int
+        Inequalities of which this is the worst.
     """
 
     slack: float
@@ -126,6 +168,7 @@ class Case:
     report: Game | None
     recompute: Callable[[], float]
     gain: float | None = None
+    comparisons: int = 1
 
     @property
     def ratio(self) -> float:
@@ -134,17 +177,24 @@ class Case:
 
 
 def worst_case(
-    claim: str, cases: list[Case], trials: int, by: Literal["ratio", "slack"] = "ratio"
+    claim: str,
+    cases: list[Case],
+    trials: int,
+    by: Literal["ratio", "slack"] = "ratio",
+    origin: str = ROUNDED,
 ) -> ClaimResult:
     """Result of a claim from all its cases: the worst one is the witness, and is replayed.
 
-    Violations come first, the clearest of them by ratio; without one, the case of least ratio, or
-    of least slack where slacks are shares of a bound and tolerances say little.
+    A slack that is no number comes first. Then violations, the clearest of them by ratio; without
+    one, the case of least ratio, or of least slack where slacks are shares of a bound and
+    tolerances say little.
     """
 
-    def order(case: Case) -> tuple[bool, float]:
-        broken = case.slack < -case.tolerance
-        return not broken, case.ratio if broken or by == "ratio" else case.slack
+    def order(case: Case) -> tuple[int, float]:
+        if not case.slack == case.slack:  # NaN, which no comparison can see
+            return 0, 0.0
+        broken = not case.slack >= -case.tolerance
+        return 1 if broken else 2, case.ratio if broken or by == "ratio" else case.slack
 
     if not cases:
         raise InvalidInputError("budget", trials, f"left no case of {claim}", "make it larger")
@@ -153,4 +203,24 @@ def worst_case(
     witness = Witness(worst.game, worst.group, worst.report, gain, worst.recompute)
     replayed = witness.replay()
     gap = 0.0 if worst.slack == replayed else abs(worst.slack - replayed)  # both may be infinite
-    return ClaimResult(claim, worst.slack, worst.tolerance, trials, witness, gap)
+    comparisons = sum(case.comparisons for case in cases)
+    covered = coverage_of([(case.game, case.comparisons) for case in cases])
+    return ClaimResult(
+        claim, worst.slack, worst.tolerance, trials, witness, gap, comparisons, covered, origin
+    )
+
+
+def combined(claim: str, parts: list[ClaimResult]) -> ClaimResult:
+    """Result of a claim from its parts: the worst of them, with the comparisons of all."""
+
+    def order(part: ClaimResult) -> tuple[bool, float]:
+        return part.status == "holds", part.margin / max(part.tolerance, 1e-300)
+
+    worst = min(parts, key=order)
+    return replace(
+        worst,
+        claim=claim,
+        trials=sum(part.trials for part in parts),
+        comparisons=sum(part.comparisons for part in parts),
+        coverage=sum((part.coverage for part in parts), Coverage()),
+    )

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from mechanism.attack.claim_result import scale
-from mechanism.attack.games import Game, Games, draw_path_game, sampler
+from mechanism.attack.games import Game
 from mechanism.attack.reports import Type
 from mechanism.attack.type_graph import run_rule
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
-from mechanism.core.payments import Mechanism, affine_maximizer_payments
+from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
+from mechanism.core.sw_max import sw_max
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,20 @@ class PathPayment:
         )
 
 
+NODES = 2000  # a segment that is not settled by then counts with its bound
 _LEGENDRE = np.polynomial.Legendre.basis(9)  # ten Lobatto nodes: both ends are among them
 _NODES = np.concatenate([[-1.0], np.sort(_LEGENDRE.deriv().roots().real), [1.0]])
 _WEIGHTS = 2 / (90 * _LEGENDRE(_NODES) ** 2)
 
 
 def segment_payment(
-    game: Game, i: int, start: Type, end: Type, mechanism: Mechanism | None = None, rounds: int = 13
+    game: Game,
+    i: int,
+    start: Type,
+    end: Type,
+    mechanism: Mechanism | None = None,
+    rounds: int = 13,
+    nodes: int = NODES,
 ) -> PathPayment:
     r"""V along the straight segment between two types that share their size or their reward.
 
@@ -64,6 +72,8 @@ def segment_payment(
     its width times the range of the integrand, which bounds its error if the integrand is monotone
     (as it is for every rule that some payment makes truthful).
     """
+    if mechanism is not None and mechanism.training_rule is sw_max:
+        mechanism = None  # known exactly
     (r0, w0), (r1, w1) = start, end
     direction = w1 * r1 - w0 * r0
 
@@ -76,7 +86,7 @@ def segment_payment(
     edges, exact = _edges(game, i, start, direction, mechanism)
     tolerance = 1e-12 * float(scale(game))
     area, error, count = _integrate(
-        lambda share: expected(models(share), direction), edges, exact, tolerance, rounds
+        lambda share: expected(models(share), direction), edges, exact, tolerance, rounds, nodes
     )
     return PathPayment(gained - area, error, count + 2)
 
@@ -110,7 +120,12 @@ def _edges(
 
 
 def _integrate(
-    at: Callable[[Floats], Floats], edges: Floats, exact: bool, tolerance: float, rounds: int
+    at: Callable[[Floats], Floats],
+    edges: Floats,
+    exact: bool,
+    tolerance: float,
+    rounds: int,
+    nodes: int,
 ) -> tuple[float, float, int]:
     if exact:
         heights = at((edges[1:] + edges[:-1]) / 2)
@@ -133,7 +148,7 @@ def _integrate(
         left, right = np.split(halves, 2)
         gap = np.abs(left + right - whole)
         agree = gap <= tolerance
-        done = agree | (turn == rounds - 1)
+        done = agree | (turn == rounds - 1) | (count >= nodes)
         total += float((left + right)[done].sum())
         bounds = np.where(agree, gap, ranges[: len(gap)] + ranges[len(gap) :])
         error += float(bounds[done].sum())
@@ -150,7 +165,9 @@ def _integrate(
 Path = Sequence[Type]
 
 
-def path_payment(game: Game, i: int, path: Path, mechanism: Mechanism | None = None) -> PathPayment:
+def path_payment(
+    game: Game, i: int, path: Path, mechanism: Mechanism | None = None, nodes: int = NODES
+) -> PathPayment:
     """V along a path of straight legs: the payment at its end less that at its start.
 
     >>> from mechanism import KL, RLHFGame
@@ -162,19 +179,5 @@ def path_payment(game: Game, i: int, path: Path, mechanism: Mechanism | None = N
     total = PathPayment(0.0, 0.0, 0)
     for first, last in pairwise(path):
         if first[1] == last[1] or np.ptp(first[0]) > 0:
-            total += segment_payment(game, i, first, last, mechanism)
+            total += segment_payment(game, i, first, last, mechanism, nodes=nodes)
     return total
-
-
-def ranked_draws(games: Games, rng: np.random.Generator, count: int) -> list[tuple[Game, int]]:
-    """Games with a group each: in turn the largest payments of a pool, and random ones."""
-    draw = sampler(games, draw_path_game)
-    pool = [draw(rng) for _ in range(count)]
-    payments = [affine_maximizer_payments(game) for game in pool]
-    order = np.argsort([-pay.max() for pay in payments], kind="stable")
-    chosen: list[tuple[Game, int]] = []
-    for rank in order:
-        chosen.append((pool[rank], int(payments[rank].argmax())))
-        other = pool[int(rng.integers(count))]
-        chosen.append((other, int(rng.integers(other.groups))))
-    return chosen

@@ -5,6 +5,9 @@ from scipy.optimize import linprog
 
 from mechanism.core.errors import Floats
 
+TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+PROGRAM = "linear program: 1e-9 of the largest length"
+
 
 def payment_range(lengths: Floats, first: int, last: int) -> tuple[float, float]:
     """Least and greatest pay(last) - pay(first) of all payments that make truth optimal (LP)."""
@@ -15,14 +18,9 @@ def _widest(lengths: Floats, first: int, last: int) -> float:
     """Maximise pay(last) - pay(first) subject to pay(k) - pay(j) <= l(j, k), by HiGHS."""
     k = len(lengths)
     unit = max(float(np.abs(lengths).max()), 1e-300)
-    pairs = [(a, b) for a in range(k) for b in range(k) if a != b]
-    rows = np.zeros((len(pairs), k))
-    for row, (a, b) in zip(rows, pairs, strict=True):
-        row[b], row[a] = 1.0, -1.0
+    rows, limit = _truth(lengths / unit)
     bounds = [(0.0, 0.0) if j == first else (None, None) for j in range(k)]
-    limit = np.array([lengths[a, b] for a, b in pairs]) / unit
-    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    found = linprog(-np.eye(k)[last], rows, limit, bounds=bounds, method="highs", options=tight)
+    found = linprog(-np.eye(k)[last], rows, limit, bounds=bounds, method="highs", options=TIGHT)
     return float(-found.fun * unit) if found.status == 0 else float("nan")
 
 
@@ -35,12 +33,28 @@ def least_regret(lengths: Floats) -> float:
     1.0
     """
     k, unit = len(lengths), max(float(np.abs(lengths).max()), 1e-300)
-    pairs = [(a, b) for a in range(k) for b in range(k) if a != b]
-    rows = np.zeros((len(pairs), k + 1))
-    for row, (a, b) in zip(rows, pairs, strict=True):
-        row[b], row[a], row[k] = 1.0, -1.0, -1.0
-    limit = np.array([lengths[a, b] for a, b in pairs]) / unit
+    truth, limit = _truth(lengths / unit)
+    rows = np.concatenate([truth, np.full((len(truth), 1), -1.0)], axis=1)
     bounds = [(0.0, 0.0)] + [(None, None)] * k
-    tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-    found = linprog(np.eye(k + 1)[k], rows, limit, bounds=bounds, method="highs", options=tight)
+    found = linprog(np.eye(k + 1)[k], rows, limit, bounds=bounds, method="highs", options=TIGHT)
     return float(found.fun * unit) if found.status == 0 else float("nan")
+
+
+def cheapest_payment(lengths: Floats, k: int) -> float:
+    """Least pay(k) of all payments >= 0 that make truth optimal on these types (LP).
+
+    >>> cheapest_payment(np.array([[0.0, 0.5], [-0.2, 0.0]]), 1)
+    0.2
+    """
+    count, unit = len(lengths), max(float(np.abs(lengths).max()), 1e-300)
+    rows, limit = _truth(lengths / unit)
+    found = linprog(np.eye(count)[k], rows, limit, method="highs", options=TIGHT)
+    return float(found.fun * unit) if found.status == 0 else float("nan")
+
+
+def _truth(lengths: Floats) -> tuple[Floats, Floats]:
+    """Rows and limits of pay(b) - pay(a) <= l(a, b), for all pairs."""
+    a, b = np.nonzero(~np.eye(len(lengths), dtype=bool))
+    rows = np.zeros((len(a), len(lengths)))
+    rows[np.arange(len(a)), b], rows[np.arange(len(a)), a] = 1.0, -1.0
+    return rows, lengths[a, b]

@@ -110,6 +110,26 @@ def random_type(rng: np.random.Generator, game: Game, i: int, size: float | None
     return reward, float(rng.integers(1, 21)) if size is None else size
 
 
+def twin(game: Game, i: int, type_: Type, size: float) -> Type | None:
+    """Type of another size whose w rm differs by a constant; None where the domain has none.
+
+    SW-Max gives both the same model, so a rule that depends on the size otherwise shows here.
+
+    >>> game = CandidateGame([[1.0, 0.5], [0.0, 1.0]], [1, 1])
+    >>> twin(game, 0, (np.array([1.0, 0.5]), 1.0), 2.0)[0]
+    array([1.  , 0.75])
+    """
+    row, own_size = type_
+    m = len(row)
+    shift = (size - own_size) / (m if is_summation(game) else 1.0)
+    moved = (own_size * row + shift) / size
+    return (moved, size) if moved.min() >= 0 or _free_domain(game) else None
+
+
+def _free_domain(game: Game) -> bool:
+    return isinstance(game, RLHFGame) and game.normalization is None
+
+
 def draw_types(rng: np.random.Generator, game: Game, i: int) -> tuple[Floats, Floats]:
     """Types to try, the truth first: rewards (K, m) and sizes (K,).
 

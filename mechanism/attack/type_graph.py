@@ -7,28 +7,18 @@ a finite set of types exactly if :math:`pay(t) - pay(t') \le l(t', t)` for all p
 Source: Appendices C and E, arXiv:2405.16276v4.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from scipy.sparse.csgraph import NegativeCycleError, csgraph_from_dense, johnson
 
-from mechanism.attack.claim_result import scale
+from mechanism.attack.claim_result import ERROR, scale
 from mechanism.attack.games import Game
-from mechanism.attack.type_tables import ERROR
+from mechanism.attack.outputs import takes_batch
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.sw_max import sw_max
-
-Rule = TypeVar("Rule", bound=Callable[..., Any])
-BATCHED: set[Callable[..., Any]] = {sw_max}  # these take a batch; a user's rule takes one game
-
-
-def batched(rule: Rule) -> Rule:
-    """Mark a rule of our own that takes a batch of games."""
-    BATCHED.add(rule)
-    return rule
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,7 @@ def run_rule(
 ) -> Any:
     """Models of the K reported games, (K, m) policies or (K,) indices."""
     rule = sw_max if mechanism is None else mechanism.training_rule
-    if rule in BATCHED:
+    if takes_batch(rule):
         return np.asarray(rule(game.with_report(i, reward=rewards, size=sizes)))
     pairs = zip(rewards, sizes, strict=True)
     return np.array([rule(game.with_report(i, r, w)) for r, w in pairs])

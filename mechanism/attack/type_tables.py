@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mechanism.attack.claim_result import utility_scale
-from mechanism.attack.games import Game, Games, sampler
+from mechanism.attack.claim_result import ERROR, payment_rounding, utility_scale
+from mechanism.attack.games import Draws, Game, Games
 from mechanism.attack.reports import draw_types, project_report
-from mechanism.attack.spending import Spending
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
 
-ERROR = 1e-12  # certified relative error of sw_max, in units of max |S| + lam
 BISECTIONS = 12
 LARGEST_TABLE = 29 + BISECTIONS  # runs: types of `draw_types`, then bisections
 
@@ -59,7 +57,7 @@ class TypeTable:
     def tolerance(self) -> float:
         """Certified error of a utility in this table."""
         batch = self.game.with_report(self.group, reward=self.rewards, size=self.sizes)
-        return ERROR * float(np.max(utility_scale(batch)))
+        return ERROR * float(np.max(utility_scale(batch))) + payment_rounding(self.payments)
 
     @property
     def distances(self) -> Floats:
@@ -117,21 +115,10 @@ def stack(first: TypeTable, second: TypeTable) -> TypeTable:
 def draw_tables(
     mechanism: Mechanism | None, games: Games, budget: int, seed: int
 ) -> Iterator[TypeTable]:
-    """Tables while another fits into `budget`, at least one: half with the largest payments.
-
-    The pool of budget / 2 games is ranked by the paper's payments, which are no run of the
-    mechanism that is tested.
-    """
-    rng, draw = np.random.default_rng(seed), sampler(games)
-    pool = [draw(rng) for _ in range(max(2, budget // 2))]
-    payments = [affine_maximizer_payments(game) for game in pool]
-    order = np.argsort([-pay.max() for pay in payments], kind="stable")
-    runs, turn = Spending(budget), 0
-    while runs.room(LARGEST_TABLE):
-        top = turn % 2 == 0
-        k = int(order[(turn // 2) % len(order)] if top else rng.integers(len(pool)))
-        i = int(payments[k].argmax()) if top else int(rng.integers(pool[k].groups))
-        table = explore(mechanism, pool[k], i, rng)
-        runs.spend(len(table.sizes))
-        turn += 1
+    """Tables until `budget` runs are spent, from `Draws.FLOOR` on at least one in every stratum."""
+    rng = np.random.default_rng(seed)
+    draws = Draws(games, rng, budget, piece=LARGEST_TABLE)
+    for game, i in draws.ranked():
+        table = explore(mechanism, game, i, rng)
+        draws.spend(len(table.sizes))
         yield table

@@ -7,6 +7,7 @@ import numpy as np
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game
 from mechanism.attack.reports import zero_payments
+from mechanism.controls.planted import faulty_payments, planted
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.sw_max import sw_max
@@ -65,6 +66,8 @@ NO_PAYMENTS = Mechanism(sw_max, zero_payments)
 CONTROLS: dict[str, dict[str, Control]] = {
     "def-3.2": {
         "no payments": _of(check_dsic, NO_PAYMENTS),
+        **planted(check_dsic),
+        **faulty_payments(check_dsic),
         "payments halved": _of(check_dsic, paying(0.5)),
         "payments 1 % too high": _of(check_dsic, paying(1.01)),
         "payments 1 % too high, candidates": _of(check_dsic, paying(1.01), "candidate"),
@@ -78,10 +81,13 @@ CONTROLS: dict[str, dict[str, Control]] = {
         ),
     },
     "def-3.3": {
+        **faulty_payments(check_ir),
         "entry fee": _of(check_ir, Mechanism(sw_max, entry_fee)),
         "payments doubled": _of(check_ir, paying(2.0)),
     },
     "prop-4.4": {
+        **planted(check_prop_4_4),
+        **faulty_payments(check_prop_4_4),
         "payments 1 % too low": _of(check_prop_4_4, paying(0.99)),
         "entry fee": _of(check_prop_4_4, Mechanism(sw_max, entry_fee)),
         "divergence left out": _of(check_prop_4_4, Mechanism(sw_max, without_divergence)),

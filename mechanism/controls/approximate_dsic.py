@@ -6,6 +6,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game
+from mechanism.controls.planted import faulty_payments
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
@@ -68,6 +69,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
         ),
     },
     "thm-4.12": {
+        **faulty_payments(check_thm_4_12),
         "constant 1.98": lambda budget, seed: check_thm_4_12(
             budget=budget, seed=seed, bound=one_percent_less
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
-from mechanism.attack.games import Game
+from mechanism.attack.games import Game, Games
 from mechanism.attack.type_graph import TypeGraph
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism
@@ -42,8 +42,25 @@ def favours_its_first(game: RLHFGame) -> Floats:
     return np.asarray(sw_max(replace(game, sizes=game.sizes * (1 + 0.01 * game.rewards[:, 0]))))
 
 
-def _rule(rule: Callable[[Any], Any]) -> Control:
-    return lambda b, s: check_prop_E_2(Mechanism(rule, _free), _three_outcomes, b, s)
+def stronger_for_the_large(game: RLHFGame) -> Floats:
+    """SW-Max whose lam grows by a tenth for every member of the first group."""
+    lam = game.divergence.lam * (1 + game.sizes[0] / 10)
+    return np.asarray(sw_max(replace(game, divergence=replace(game.divergence, lam=lam))))
+
+
+def stronger_for_a_crowd(game: RLHFGame) -> Floats:
+    """SW-Max whose lam grows by a fiftieth for every member of any group."""
+    lam = game.divergence.lam * (1 + game.sizes.sum() / 50)
+    return np.asarray(sw_max(replace(game, divergence=replace(game.divergence, lam=lam))))
+
+
+def squared_sizes(game: Game) -> object:
+    """SW-Max that counts the squares of the sizes."""
+    return sw_max(replace(game, sizes=game.sizes**2))
+
+
+def _rule(rule: Callable[[Any], Any], games: Games = _three_outcomes) -> Control:
+    return lambda b, s: check_prop_E_2(Mechanism(rule, _free), games, b, s)
 
 
 def one_percent_of_v(graph: TypeGraph) -> Floats | None:
@@ -85,6 +102,10 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "MaxMin-RLHF": _rule(maxmin_rlhf),
         "sizes inverted": _rule(sizes_inverted),
         "weights that favour the first outcome by 1 %": _rule(favours_its_first),
+        "lam grows with the own size": _rule(stronger_for_the_large, "rlhf"),
+        "lam grows with all sizes": _rule(stronger_for_a_crowd, "rlhf"),
+        "sizes squared": _rule(squared_sizes, "rlhf"),
+        "sizes squared, candidates": _rule(squared_sizes, "candidate"),
         "V 1 % too large": _payment(one_percent_of_v),
         "V the wrong way round": _payment(away_from_base),
         "direct edges for V": _payment(direct_edge),

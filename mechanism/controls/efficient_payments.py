@@ -7,6 +7,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game
+from mechanism.controls.planted import faulty_payments
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.theorems.efficient_payments import (
@@ -44,6 +45,7 @@ def dearer(game: Game) -> Floats:
 
 CONTROLS: dict[str, dict[str, Control]] = {
     "heuristic-1": {
+        **faulty_payments(check_heuristic_1),
         "final model is no checkpoint": lambda budget, seed: check_heuristic_1(
             heuristic_mechanism(partial(checkpoint_payments, keep_final=False)),
             budget=budget, seed=seed,
@@ -59,6 +61,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
         ),
     },
     "heuristic-2": {
+        **faulty_payments(check_heuristic_2),
         "stopping looks at the released model": lambda budget, seed: check_heuristic_2(
             heuristic_mechanism(peeking_payments), budget=budget, seed=seed
         ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game
+from mechanism.controls.planted import faulty_payments
 from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
@@ -50,6 +51,7 @@ def larger_inputs(epsilon: float, divergence: Divergence, groups: int) -> RLHFGa
 
 CONTROLS: dict[str, dict[str, Control]] = {
     "thm-4.11-lower": {
+        **faulty_payments(check_thm_4_11_lower),
         "payments 1 % low": lambda budget, seed: check_thm_4_11_lower(
             priced(0.99), budget=budget, seed=seed
         ),

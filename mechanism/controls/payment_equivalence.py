@@ -8,6 +8,7 @@ import numpy as np
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game, draw_candidate_game
 from mechanism.attack.type_graph import shortest_paths
+from mechanism.controls.planted import faulty_payments, planted
 from mechanism.core.divergences import KL, ChiSquared, Divergence, TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
@@ -75,15 +76,19 @@ def direct_edges(lengths: Floats, slack: float) -> Floats | None:
 
 
 def _path_controls(check: Callable[..., ClaimResult]) -> dict[str, Control]:
-    return {
-        "payments 1 % too large": lambda b, s: check(_paying(one_percent), _kl_game, b, s),
-        "payments 1 % too large, candidates": lambda b, s: check(
-            _paying(one_percent), draw_candidate_game, b, s
-        ),
-        "divergence left out": lambda b, s: check(_paying(without_divergence), _kl_game, b, s),
-        "fee on the own reward": lambda b, s: check(_paying(fee_on_peaks), _kl_game, b, s),
-        "payments for 1 % more lam": lambda b, s: check(_paying(other_lam), _kl_game, b, s),
-    }
+    return (
+        {
+            "payments 1 % too large": lambda b, s: check(_paying(one_percent), _kl_game, b, s),
+            "payments 1 % too large, candidates": lambda b, s: check(
+                _paying(one_percent), draw_candidate_game, b, s
+            ),
+            "divergence left out": lambda b, s: check(_paying(without_divergence), _kl_game, b, s),
+            "fee on the own reward": lambda b, s: check(_paying(fee_on_peaks), _kl_game, b, s),
+            "payments for 1 % more lam": lambda b, s: check(_paying(other_lam), _kl_game, b, s),
+        }
+        | planted(check)
+        | faulty_payments(check)
+    )
 
 
 def _size_controls(check: Callable[..., ClaimResult]) -> dict[str, Control]:
@@ -111,6 +116,12 @@ def _weaker(game: RLHFGame) -> Floats:
     return np.asarray(sw_max(replace(game, divergence=weaker)))
 
 
+def _stronger_for_the_large(game: RLHFGame) -> Floats:
+    """SW-Max whose lam grows with the size of each group."""
+    lam = game.divergence.lam * (1 + game.sizes.sum() / 10)
+    return np.asarray(sw_max(replace(game, divergence=replace(game.divergence, lam=lam))))
+
+
 def _free(game: Game) -> Floats:
     return np.zeros(game.groups)
 
@@ -122,7 +133,7 @@ def _modulus_controls(
         "bound 1 % too small": lambda b, s: check(None, b, s, _tighter(sharp)),
         "rule that jumps": lambda b, s: check(Mechanism(_rounded, _free), b, s),
         "total variation in its place": lambda b, s: check(
-            Mechanism(_as_total_variation, _free), b, s
+            Mechanism(_as_total_variation, _free), b, s, sharp
         ),
         "lam 1 % too small": lambda b, s: check(Mechanism(_weaker, _free), b, s, sharp),
     }
@@ -134,7 +145,14 @@ def _uniform_chi2(rng: np.random.Generator) -> RLHFGame:
 
 CONTROLS: dict[str, dict[str, Control]] = {
     "prop-4.6": _path_controls(payment_equivalence.check_prop_4_6),
-    "thm-4.9": _size_controls(payment_equivalence.check_thm_4_9),
+    "thm-4.9": _size_controls(payment_equivalence.check_thm_4_9)
+    | {
+        "model depends on the size at the constant report": lambda b, s: (
+            payment_equivalence.check_thm_4_9(
+                Mechanism(_stronger_for_the_large, _free), "rlhf", b, s
+            )
+        )
+    },
     "cor-4.10": _size_controls(payment_equivalence.check_cor_4_10),
     "lemma-C.1": _path_controls(payment_equivalence.check_lemma_C_1),
     "lemma-C.2": {

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, draw_candidate_game, sampler
+from mechanism.attack.games import Game, Games, Strata, sampler
 from mechanism.attack.joint_reports import (
     false_name_payments,
     joint_gains,
@@ -25,7 +25,6 @@ from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-from mechanism.core.samplers import sample_game
 from mechanism.core.sw_max import sw_max
 
 ROUNDING = 1e-12  # of the reward scale, a payment
@@ -55,7 +54,8 @@ def check_false_names(
     'holds'
     """
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
-    rng, draw = np.random.default_rng(seed), sampler(games)
+    rng = np.random.default_rng(seed)
+    draw = sampler(games, rng)
     cases = [_names_case(rule, mechanism, draw(rng), rng) for _ in range(max(1, budget // 2))]
     return worst_case("false-names", cases, 2 * len(cases))
 
@@ -83,7 +83,7 @@ def check_false_names_rate(
 ) -> ClaimResult:  # fmt: skip
     r"""Under KL, m equal names pay at most :math:`(w\,span)^2 / (8 \lambda m)` together.
 
-    Random KL games, and as many two-outcome games whose optimum is even and whose divergence is
+    KL games of every stratum, and as many two-outcome games whose optimum is even and whose divergence is
     strong: there the bound is nearly reached. m from 1 to 100.
 
     Returns
@@ -98,16 +98,11 @@ def check_false_names_rate(
     """
     rng = np.random.default_rng(seed)
     names = np.array([1.0, 2.0, 5.0, 10.0, 100.0])
-    cases = []
+    draw, cases = sampler("rlhf", rng, Strata(rng, (KL,))), []
     for number in range(max(2, budget // (len(names) + 1))):
-        game = _even_game(rng) if number % 2 else _kl_game(rng)
+        game = _even_game(rng) if number % 2 else draw(rng)
         cases += _rate_cases(game, int(rng.integers(game.groups)), names, payments, bound)
     return worst_case("false-names-rate", cases, len(cases), by="slack")
-
-
-def _kl_game(rng: np.random.Generator) -> RLHFGame:
-    lam = float(10 ** rng.uniform(-1, 2))
-    return sample_game(rng, int(rng.integers(2, 5)), int(rng.integers(2, 9)), KL(lam))
 
 
 def _even_game(rng: np.random.Generator) -> RLHFGame:
@@ -120,6 +115,8 @@ def _rate_cases(
     game: RLHFGame, i: int, names: Floats, payments: Payments, bound: Bound
 ) -> list[Case]:
     most, paid = bound(game, i, names), payments(game, i, names)
+    if not most[0] > 0:  # a constant reward: nothing is paid, and no share of nothing is compared
+        return []
 
     def case(k: int) -> Case:
         def recompute() -> float:
@@ -158,8 +155,10 @@ def check_collusion(
     """
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
     rng, cases = np.random.default_rng(seed), []
+    draw = sampler("candidate", rng)
     for number in range(max(2, budget // 2)):
-        game = draw_candidate_game(rng)
+        game = draw(rng)
+        assert isinstance(game, CandidateGame)
         pair = tuple(int(i) for i in rng.permutation(game.groups)[:members])
         asked = _asked_case if number % 2 else _random_case
         cases.append(asked(rule, mechanism, game, pair, rng))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
-from mechanism.attack.games import BATCH, draw_games, pick
+from mechanism.attack.games import BATCH, Strata, pick
 from mechanism.attack.replay import slow_optimum
 from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats, as_floats
@@ -168,11 +168,12 @@ def check_lemma_d_1(
     'holds'
     """
     rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
-    while trials + BATCH <= budget or not cases:
-        game = draw_games(rng, BATCH)
-        normalization = game.normalization or "summation"
+    for setting in Strata(rng):
+        if trials and trials + BATCH > budget:
+            break
+        game, normalization = setting.draw(rng, (BATCH,)), setting.normalization
         other = sample_rewards(rng, (BATCH, game.outcomes), normalization)
-        if trials % (2 * BATCH):
+        if len(cases) % 2:
             first, other = extremal_pair(as_floats("policy", sw_max(game)), normalization)
             outcome = np.abs(first - other).argmax(axis=-1)
             force = 10 ** rng.uniform(-1, 6, size=BATCH)
@@ -187,8 +188,9 @@ def check_lemma_d_1(
 def _case_d_1(slack: float, game: RLHFGame, row: Floats, bound: Callable[[Floats], Floats]) -> Case:
     report, change = game.with_report(0, reward=row), float(bound(game.rewards[0] - row))
     return Case(
-        slack, ROUNDING, game, 0, report, lambda: _replay_d_1(game, row, bound), change - slack
-    )
+        slack, ROUNDING, game, 0, report, lambda: _replay_d_1(game, row, bound), change - slack,
+        comparisons=BATCH,
+    )  # fmt: skip
 
 
 def _slack_d_1(game: RLHFGame, other: Floats, bound: Callable[[Floats], Floats]) -> Floats:

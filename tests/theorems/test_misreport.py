@@ -16,7 +16,7 @@ from mechanism import (
     solve,
     sw_max,
 )
-from mechanism.attack.games import pick
+from mechanism.attack.games import Strata, pick
 from mechanism.theorems import misreport as chapter
 from mechanism.theorems.misreport import flat_kl, kl_plus_tv, kl_with_kink
 
@@ -104,8 +104,9 @@ def test_part_2_fails_without_its_assumptions(family):
 @pytest.mark.parametrize("k", range(len(chapter.SMOOTH)))
 def test_error_bound_covers_the_distance_to_the_oracle(k):
     rng, judged = np.random.default_rng(k), 0
+    strata = Strata(rng, (chapter.SMOOTH[k],), outcomes=("small", "medium"))
     for _ in range(8):
-        batch = chapter.draw_batch(rng, (chapter.SMOOTH[k],))
+        batch = chapter.draw_batch(rng, next(strata))
         if batch.outcomes > 6 or (batch.rewards[:, 0].min(axis=-1) <= 0).any():
             continue
         game = pick(batch, (0,))

@@ -80,7 +80,7 @@ def test_draw_games_covers_what_it_promises():
     assert {g.normalization for g in games} == {"summation", "maximum"}
     assert len({repr(g.divergence).split("lam")[0] for g in games}) >= 7
     assert {g.groups for g in games} == set(range(2, 11))
-    assert max(g.outcomes for g in games) == 1000 and min(g.outcomes for g in games) < 5
+    assert max(g.outcomes for g in games) > 250 and min(g.outcomes for g in games) < 5
     assert min(g.reference.min() for g in games) < 1e-30
     assert any(len(np.unique(g.rewards[0, 0])) < g.outcomes for g in games)
 

@@ -13,9 +13,12 @@ from mechanism.theorems.affine_maximizer.check import (
 )
 from mechanism.theorems.affine_maximizer.identity_area import (
     ENDS,
+    ESTIMATED,
     QUADRATURE,
+    SHARE,
     Area,
     check_identity_area,
+    kinks,
     size_breakpoints,
     size_curve,
     utility_area,
@@ -23,13 +26,16 @@ from mechanism.theorems.affine_maximizer.identity_area import (
 
 __all__ = [
     "ENDS",
+    "ESTIMATED",
     "QUADRATURE",
+    "SHARE",
     "Area",
     "check_dsic",
     "check_identity_area",
     "check_ir",
     "check_non_negative",
     "check_prop_4_4",
+    "kinks",
     "size_breakpoints",
     "size_curve",
     "utility_area",

@@ -7,11 +7,19 @@ Source: Definitions 3.2 and 3.3, Proposition 4.4, arXiv:2405.16276v4.
 import numpy as np
 
 from mechanism.attack.best_response import BestResponse, derivative_free_search, gradient_search
-from mechanism.attack.claim_result import Case, ClaimResult, utility_scale, worst_case
+from mechanism.attack.claim_result import (
+    ERROR,
+    Case,
+    ClaimResult,
+    payment_rounding,
+    utility_scale,
+    worst_case,
+)
 from mechanism.attack.games import Game, Games
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.attack.reports import report_sizes
-from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables
+from mechanism.attack.type_tables import TypeTable, draw_tables
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -35,6 +43,7 @@ def value_identity_gap(game: Game) -> Floats:
     return np.asarray(np.abs(utilities - (np.asarray(game.welfare(model))[..., None] - best)))
 
 
+@checker("def-3.2")
 def check_dsic(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -68,6 +77,7 @@ def check_dsic(
     return worst_case("def-3.2", *_dsic_cases(mechanism, tables, budget, seed))
 
 
+@checker("def-3.3")
 def check_ir(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -80,6 +90,7 @@ def check_ir(
     return worst_case("def-3.3", [_ir_case(mechanism, t) for t in tables], _runs(tables))
 
 
+@checker("prop-4.4")
 def check_non_negative(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -92,6 +103,7 @@ def check_non_negative(
     return worst_case("prop-4.4", [_sign_case(mechanism, t) for t in tables], _runs(tables))
 
 
+@checker("prop-4.4")
 def check_prop_4_4(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -135,15 +147,19 @@ def _dsic_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
         -float(gains[j, k]), table.tolerance, truth, i, report,
         lambda: slow_utility(mechanism, truth, truth, i)
         - slow_utility(mechanism, truth, report, i),
+        comparisons=gains.size - len(gains),
     )  # fmt: skip
 
 
 def _response_case(mechanism: Mechanism | None, found: BestResponse) -> Case:
     game, report, i = found.game, found.report, found.group
     tolerance = ERROR * float(max(utility_scale(game), utility_scale(report)))
+    if mechanism is not None:
+        tolerance += payment_rounding(mechanism.payment_rule(report))
     return Case(
         -found.gain, tolerance, game, i, report,
         lambda: slow_utility(mechanism, game, game, i) - slow_utility(mechanism, game, report, i),
+        comparisons=found.evaluations,
     )  # fmt: skip
 
 
@@ -178,7 +194,7 @@ def _ir_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
     game = table.reported(k)
     return Case(
         float(utilities[k, i]), table.tolerance, game, i, None,
-        lambda: slow_utility(mechanism, game, game, i),
+        lambda: slow_utility(mechanism, game, game, i), comparisons=utilities.size,
     )  # fmt: skip
 
 
@@ -187,5 +203,5 @@ def _sign_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
     game = table.reported(k)
     return Case(
         float(table.payments[k, i]), table.tolerance, game, i, None,
-        lambda: slow_payment(mechanism, game, i),
+        lambda: slow_payment(mechanism, game, i), comparisons=table.payments.size,
     )  # fmt: skip

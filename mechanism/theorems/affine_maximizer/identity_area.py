@@ -11,19 +11,27 @@ from itertools import pairwise
 import numpy as np
 from scipy.integrate import cubature
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, sampler
-from mechanism.attack.replay import slow_model, slow_utility
+from mechanism.attack.claim_result import (
+    ERROR,
+    Case,
+    ClaimResult,
+    payment_rounding,
+    scale,
+    worst_case,
+)
+from mechanism.attack.games import Draws, Game, Games
+from mechanism.attack.outputs import checker
+from mechanism.attack.replay import slow_optimum, slow_utility
 from mechanism.attack.reports import own_row
-from mechanism.attack.spending import Spending
-from mechanism.attack.type_tables import ERROR
 from mechanism.core.divergences import TotalVariation
-from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
+from mechanism.core.errors import Floats
+from mechanism.core.payments import Mechanism, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
-from mechanism.core.sw_max import sw_max
+from mechanism.core.sw_max import optimal_policies, sw_max
 
 QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
+SHARE = 48  # runs of the budget that one area counts for, at most
+ESTIMATED = "rounding and error of the quadrature, at least 1e-11 (max |S| + lam)"
 ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
 
 
@@ -92,7 +100,7 @@ def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = 
     return np.asarray(game.sizes[i] * game.valuations(sw_max(reported))[..., i])
 
 
-def _kinks(game: Game, i: int) -> Floats:
+def kinks(game: Game, i: int) -> Floats:
     """Shares s where an outcome's probability reaches 0 (f'(0) finite, at most 40 outcomes).
 
     With mu such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)):
@@ -152,7 +160,7 @@ def utility_area(game: Game, i: int, mechanism: Mechanism | None = None) -> Area
     if mechanism is not None and steps:
         extra = points  # a rule like SW-Max jumps there
     else:
-        extra = np.concatenate([_kinks(game, i), _steep_ends(game, i, mechanism)])
+        extra = np.concatenate([kinks(game, i), _steep_ends(game, i, mechanism)])
     cuts = np.unique(np.concatenate([[0.0], extra, [1.0]]))
     # one call a piece: given all cuts at once, scipy 1.17 does not split the worst piece first
     pieces = [
@@ -169,65 +177,74 @@ def utility_area(game: Game, i: int, mechanism: Mechanism | None = None) -> Area
     return Area(sum(float(p.estimate[0]) for p in pieces), error, edges, False, runs)
 
 
+@checker("identity-area")
 def check_identity_area(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
     r"""Truthful utility is an area: u_i = int_0^1 w_i v(psi(s w_i, w_-i); rm_i) ds.
 
     Sizes are reals here. It holds for every DSIC mechanism in which a group of size 0 has utility
-    0, so it is a test of the payments of any mechanism (claim identity-area). Games with more than
-    12 outcomes are passed over. The tolerance adds the quadrature's error estimate.
+    0, so it is a test of the payments of any mechanism (claim identity-area). The tolerance adds
+    the quadrature's error estimate. However many nodes an area takes, it counts for `SHARE` runs of
+    the budget, so that the budget buys comparisons. The replay knows the area under SW-Max without
+    a quadrature: C(S) - C(S_-i), by the oracle.
 
     >>> check_identity_area(games="candidate", budget=200).status
     'holds'
     """
-    rng, draw = np.random.default_rng(seed), sampler(games)
-    runs = Spending(budget)
-    cases: list[Case] = []
-    while runs.room() or not (cases or runs.spent >= budget):
-        game = draw(rng)
-        # a wrong payment shows most where it is large
-        largest, any_group = affine_maximizer_payments(game).argmax(), rng.integers(game.groups)
-        i = int(any_group if len(cases) % 2 else largest)
-        if len(own_row(game, i)) > 12:
-            runs.spend(1)  # so that a sampler of large games alone ends too
-            continue
-        case, made = _area_case(mechanism, game, i)
+    rng, cases, trials = np.random.default_rng(seed), list[Case](), 0
+    draws = Draws(games, rng, budget)
+    for game, i in draws.ranked():
+        case, runs = _area_case(mechanism, game, i)
         cases.append(case)
-        runs.spend(made)
-    if not cases:
-        raise InvalidInputError(
-            "games", "sampler", "drew no game of 12 outcomes or fewer", "shrink"
-        )
-    return worst_case("identity-area", cases, runs.spent)
+        trials += runs
+        draws.spend(min(runs, SHARE))
+    return worst_case("identity-area", cases, trials, origin=ESTIMATED)
 
 
 def _area_case(mechanism: Mechanism | None, game: Game, i: int) -> tuple[Case, int]:
-    area = utility_area(game, i, mechanism)
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
-    gap = abs(float(rule.utilities(game, game)[i]) - area.value)
-    case = Case(
-        -gap, area.error + ERROR * float(scale(game)), game, i, None,
-        lambda: -abs(slow_utility(mechanism, game, game, i) - _slow_area(mechanism, game, i, area)),
-    )  # fmt: skip
-    return case, area.evaluations + 1
+    integrated = None if rule.training_rule is sw_max else mechanism
+    area, payments = utility_area(game, i, integrated), rule.payment_rule(game)
+    utility = float(game.utilities(rule.training_rule(game), payments)[i])
+    unit = float(scale(game))
+    error = area.error + ERROR * unit + payment_rounding(payments)
+    if integrated is None and game.batch_shape == ():
+        off = abs(area.value - _exact_area(game, i))
+        error = max(error, 2 * off if off < 1e-8 * unit else 0.0)  # an estimate may be too small
+
+    def again() -> float:
+        slow = _slow_area(game, i) if integrated is None else _gauss(integrated, game, i, area)
+        return -abs(slow_utility(mechanism, game, game, i) - slow)
+
+    return Case(-abs(utility - area.value), error, game, i, None, again), area.evaluations + 1
 
 
-def _slow_area(mechanism: Mechanism | None, game: Game, i: int, area: Area) -> float:
-    """The same area by the Gauss half of the rule on the same pieces, each model by the oracle."""
+def _exact_area(game: Game, i: int) -> float:
+    """C(S) - C(S_-i): what the area under SW-Max is, without a quadrature."""
+    if isinstance(game, CandidateGame):
+        return _slow_area(game, i)
+    others = leave_one_out_scores(game.sizes, game.rewards)[i]
+    both = optimal_policies(np.stack([game.scores(), others]), game.reference, game.divergence)[1]
+    return float(both[0] - both[1])
+
+
+def _slow_area(game: Game, i: int) -> float:
+    """C(S) - C(S_-i): what the area under SW-Max is, by oracles."""
+    if isinstance(game, CandidateGame):
+        others = leave_one_out_scores(game.sizes, game.values)[i]
+        costs = 0.0 if game.divergences is None else game.divergences
+        return float(game.scores().max() - (others - costs).max())
+    others = leave_one_out_scores(game.sizes, game.rewards)[i]
+    best, without = (slow_optimum(game, scores)[1] for scores in (game.scores(), others))
+    return float(best - without)
+
+
+def _gauss(mechanism: Mechanism, game: Game, i: int, area: Area) -> float:
+    """The same area by the Gauss half of the rule on the same pieces."""
     nodes, weights = np.polynomial.legendre.leggauss(1 if area.exact else 10)
     total = 0.0
     for left, right in pairwise(area.edges):
-        for node, weight in zip(nodes, weights, strict=True):
-            share = left + (right - left) * (1 + node) / 2
-            reported = game.with_report(i, size=share * game.sizes[i])
-            total += weight * (right - left) / 2 * _slow_value(mechanism, game, reported, i)
-    return float(total)
-
-
-def _slow_value(mechanism: Mechanism | None, game: Game, reported: Game, i: int) -> float:
-    """w_i v_i of the reported game's model."""
-    size, row = float(game.sizes[i]), own_row(game, i)
-    if mechanism is not None:
-        return size * float(game.valuations(mechanism.training_rule(reported))[i])
-    return size * float(slow_model(reported, digits=20) @ row)
+        share = left + (right - left) * (1 + nodes) / 2
+        total += (right - left) / 2 * float(weights @ size_curve(game, i, share, mechanism))
+    return total

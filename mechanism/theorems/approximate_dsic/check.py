@@ -6,11 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, draw_games, pick
+from mechanism.attack.claim_result import (
+    ERROR,
+    Case,
+    ClaimResult,
+    payment_rounding,
+    scale,
+    worst_case,
+)
+from mechanism.attack.games import Game, Games, Strata
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum, slow_utility
 from mechanism.attack.reports import own_row, project_report
-from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables, run_types, stack
+from mechanism.attack.type_tables import TypeTable, draw_tables, run_types, stack
 from mechanism.core.errors import Floats, as_floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -23,6 +31,7 @@ from mechanism.theorems.approximate_dsic.tight_games import (
 )
 
 
+@checker("lemma-D.2")
 def check_lemma_d_2(
     bound: Bound = paper_bound, excess: float = 1.0, budget: int = 2000, seed: int = 0,
     training_rule: Callable[[RLHFGame], ArrayLike] = sw_max,
@@ -54,19 +63,22 @@ def check_lemma_d_2(
     'holds'
     """
     rng, cases = np.random.default_rng(seed), list[Case]()
+    strata = Strata(rng)
     while 2 * len(cases) + 2 <= budget or not cases:
-        game, noise, epsilon = _draw_noisy(rng, len(cases) % 4)
+        game, noise, epsilon = _draw_noisy(rng, strata, len(cases) % 4)
         cases.append(_case_d_2(game, noise, epsilon / excess, bound, training_rule))
     return worst_case("lemma-D.2", cases, 2 * len(cases), by="slack")
 
 
-def _draw_noisy(rng: np.random.Generator, kind: int) -> tuple[RLHFGame, Floats, float]:
+def _draw_noisy(
+    rng: np.random.Generator, strata: Strata, kind: int
+) -> tuple[RLHFGame, Floats, float]:
     """A game, noise on all its rewards, and the eps that it keeps to."""
     if kind == 3:
         epsilon = float(10 ** rng.uniform(-4, -1))
         game = tight_game(sharp_divergence(rng, epsilon), epsilon, groups=1)
         return game, tight_noise(game, epsilon)[None], epsilon
-    epsilon, game = float(10 ** rng.uniform(-4, -0.3)), pick(draw_games(rng, 1), 0)
+    epsilon, game = float(10 ** rng.uniform(-4, -0.3)), next(strata).draw(rng)
     if kind < 2:
         return game, epsilon * rng.uniform(-1, 1, game.rewards.shape), epsilon
     total = float(game.sizes.sum())
@@ -101,6 +113,7 @@ def _slow_loss(game: RLHFGame, noisy: RLHFGame) -> float:
     return float(best - value + sum(shift, start=0 * best))
 
 
+@checker("thm-4.12")
 def check_thm_4_12(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0,
     *, bound: Bound = paper_bound, excess: float = 1.0, delta: float = 0.0,
@@ -199,7 +212,8 @@ def _table_case(rule: _Rule, table: TypeTable, with_sizes: bool) -> Case:
         usable, share = broken, share / np.where(broken, tolerance, 1.0)
     j, k = divmod(int(np.where(usable, share, np.inf).argmin()), len(table.sizes))
     truth, noisy, report = (table.reported(x) for x in (j, k, int(best[j].argmax())))
-    return _make_case(rule, truth, noisy, report, i, far[j, k])
+    case = _make_case(rule, truth, noisy, report, i, far[j, k])
+    return replace(case, comparisons=max(1, int(usable.sum())))
 
 
 def _make_case(
@@ -212,7 +226,11 @@ def _make_case(
     allowed = float(rule.allowed(size, distance))
     after, before = mechanism.utilities(truth, report)[i], mechanism.utilities(truth, noisy)[i]
     gain = float(after - before)
-    error = ERROR * float(max(scale(truth), scale(noisy), scale(report))) / unit
+    rounding = ERROR * float(max(scale(truth), scale(noisy), scale(report)))
+    if rule.mechanism is not None:
+        pays = [rule.mechanism.payment_rule(game) for game in (noisy, report)]
+        rounding += payment_rounding(np.concatenate(pays))
+    error = rounding / unit
 
     def recompute() -> float:
         slow = [slow_utility(rule.mechanism, truth, game, i) for game in (report, noisy)]

@@ -13,6 +13,7 @@ from mechanism.theorems.cycle_monotonicity.check import (
     check_prop_E_2,
     draw_two_groups,
     random_graph,
+    size_cycle,
     truth_slack,
     v_payments,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "nash_welfare",
     "random_graph",
     "search",
+    "size_cycle",
     "solve_slowly",
     "survey",
     "triangle_loop",

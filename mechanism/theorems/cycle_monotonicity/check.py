@@ -9,16 +9,18 @@ Source: Definition E.1 and Proposition E.2 (Rochet, 1987), arXiv:2405.16276v4.
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, draw_path_game, sampler
+from mechanism.attack.games import Draws, Game, Games
+from mechanism.attack.outputs import checker
 from mechanism.attack.paths import path_payment
-from mechanism.attack.programs import least_regret
+from mechanism.attack.programs import PROGRAM, least_regret
 from mechanism.attack.replay import slow_model
-from mechanism.attack.reports import is_summation, random_type
-from mechanism.attack.spending import Spending
+from mechanism.attack.reports import is_summation, project_report, random_type, twin
 from mechanism.attack.type_graph import TypeGraph, least_cycle_mean, shortest_paths, type_graph
 from mechanism.core.divergences import (
     KL,
@@ -31,7 +33,7 @@ from mechanism.core.divergences import (
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
 from mechanism.core.payments import Mechanism
-from mechanism.core.rlhf_game import RLHFGame
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.samplers import sample_game
 from mechanism.theorems.cycle_monotonicity.other_rules import RULES, RuleName
 
@@ -59,15 +61,18 @@ def random_graph(
     count: int,
     mechanism: Mechanism | None,
 ) -> TypeGraph:
-    """Types of group i, some near each other, with the rule's models."""
+    """Types of group i with the rule's models: some near each other, some equal but for size."""
     types = [random_type(rng, game, i) for _ in range(count)]
-    rewards, sizes = np.array([t[0] for t in types]), np.array([t[1] for t in types])
     how: Normalization = "summation" if is_summation(game) else "maximum"
-    near = 0.7 * rewards[::2] + 0.3 * np.roll(rewards, 1, axis=0)[::2]
-    rewards = np.concatenate([rewards, normalize(near, how)])
-    return type_graph(game, i, rewards, np.concatenate([sizes, sizes[::2]]), mechanism)
+    for one, other in pairwise(types[: 1 + count // 2]):
+        types.append((normalize(0.7 * one[0] + 0.3 * other[0], how), one[1]))
+        same = twin(game, i, one, one[1] + float(rng.integers(1, 6)))
+        types += [] if same is None else [same]
+    rewards, sizes = np.array([t[0] for t in types]), np.array([t[1] for t in types])
+    return type_graph(game, i, rewards, sizes, mechanism)
 
 
+@checker("prop-E.2")
 def check_prop_E_2(
     mechanism: Mechanism | None = None,
     games: Games = "rlhf",
@@ -80,29 +85,84 @@ def check_prop_E_2(
     On every finite set of types: the least regret over all payments (a linear program) equals minus
     the least cycle mean (Karp's algorithm), and where that is >= 0, V keeps truth optimal. By
     default SW-Max, Nash social welfare, MaxMin-RLHF and arbitrary maps from types to models take
-    turns. A mechanism's rule must besides be cyclically monotone, on these types and, as V round
-    closed triangles must vanish, for cycles of however many types.
+    turns. A mechanism's rule must besides be cyclically monotone: on these types, round closed
+    triangles (V must vanish, for cycles of however many types), and between types that are equal
+    but for the size, from which a local search looks for a 2-cycle. A mechanism's payments are not
+    looked at: the question is whether any could be right.
 
     >>> check_prop_E_2(budget=60).status
     'holds'
     """
-    rng, draw = np.random.default_rng(seed), sampler(games, draw_path_game)
-    runs = Spending(min(budget, 1500))
-    cases: list[Case] = []
-    while runs.room():
-        made = 0
+    rng, cases = np.random.default_rng(seed), list[Case]()
+    draws = Draws(games, rng, budget)
+    for game in draws:
+        i = int(rng.integers(game.groups))
         if mechanism is None:
-            graph, rule = _some_graph(rng, draw, len(cases) % 4)
+            graph, rule = _some_graph(rng, game, i, draws.drawn % 4)
         else:
-            game = draw(rng)
-            i = int(rng.integers(game.groups))
-            graph, rule = random_graph(rng, game, i, 14, mechanism), ""
-            case, count = _loop_case(rng, game, i, mechanism)
-            cases.append(case)
-            made += count
+            i = i if draws.drawn % 2 else 0
+            graph, rule = random_graph(rng, game, i, 8, mechanism), ""
+            for case, count in (
+                _loop_case(rng, game, i, mechanism), size_cycle(rng, game, i, mechanism)
+            ):  # fmt: skip
+                cases.append(case)
+                draws.spend(count)
         cases.append(_rochet_case(graph, payments, mechanism is not None, rule == "sw_max"))
-        runs.spend(made + len(graph.sizes))
-    return worst_case("prop-E.2", cases, runs.spent)
+        draws.spend(len(graph.sizes))
+    return worst_case("prop-E.2", cases, draws.spent, origin=PROGRAM)
+
+
+def size_cycle(
+    rng: np.random.Generator, game: Game, i: int, mechanism: Mechanism, rounds: int = 3
+) -> tuple[Case, int]:
+    """Most negative 2-cycle found between types whose w rm is equal but for a constant.
+
+    With s = w rm a 2-cycle has length <s - s', p - p'>: where p differs from p' at equal s, moving
+    s' along p - p' makes it negative. The direction is updated `rounds` times.
+    """
+    start = random_type(rng, game, i)
+    best, evaluations = type_graph(game, i, start[0][None], np.array([start[1]]), mechanism), 1
+    least = 0.0
+    for step in (1.0, 3.0, 9.0):
+        end = twin(game, i, start, start[1] + step)
+        for _ in range(rounds if end is not None else 0):
+            assert end is not None
+            rows, sizes = np.array([start[0], end[0]]), np.array([start[1], end[1]])
+            graph = type_graph(game, i, rows, sizes, mechanism)
+            length = float(graph.lengths[0, 1] + graph.lengths[1, 0])
+            if length < least:
+                best, least = graph, length
+            first, last = (_as_policy(game, model) for model in graph.models)
+            moves = np.geomspace(1e-3, 1.0, 6)[:, None] * (first - last)
+            tried = project_report(game, i, end[0] + moves)
+            if isinstance(game, RLHFGame) and game.normalization == "maximum":
+                tried = tried / tried.max(axis=-1, keepdims=True)
+            ends = type_graph(
+                game, i, np.concatenate([rows[:1], tried]),
+                np.concatenate([sizes[:1], np.full(len(tried), sizes[1])]), mechanism,
+            )  # fmt: skip
+            cycles = ends.lengths[0, 1:] + ends.lengths[1:, 0]
+            end, evaluations = (tried[int(cycles.argmin())], end[1]), evaluations + 2 + len(tried)
+            if cycles.min() < least:
+                k, least = 1 + int(cycles.argmin()), float(cycles.min())
+                best = replace(
+                    ends, rewards=ends.rewards[[0, k]], sizes=ends.sizes[[0, k]],
+                    models=ends.models[[0, k]],
+                )  # fmt: skip
+    slack, error = least, 4 * best.tolerance
+
+    def again() -> float:
+        lengths = _slow_lengths(best)
+        return float(lengths[0, -1] + lengths[-1, 0])
+
+    case = Case(slack, error, best.reported(0), i, best.reported(len(best.sizes) - 1), again)
+    return replace(case, comparisons=max(1, evaluations - 1)), evaluations
+
+
+def _as_policy(game: Game, model: Any) -> Floats:
+    if isinstance(game, CandidateGame):
+        return np.eye(game.candidates)[int(model)]
+    return np.asarray(model, dtype=np.float64)
 
 
 def _loop_case(
@@ -116,24 +176,21 @@ def _loop_case(
         for row, _ in corners:
             row[shared] = 1.0
     closed = [*corners, corners[0]]
-    around = path_payment(game, i, closed, mechanism)
+    around = path_payment(game, i, closed, mechanism, nodes=120)
     bound = 3 * around.error + 1e-11 * float(scale(game))
     middle = (corners[0][0] + corners[1][0]) / 2, size
     finer = [corners[0], middle, *closed[1:]]
     return (
         Case(
             -abs(around.value), bound, game, i, None,
-            lambda: -abs(path_payment(game, i, finer, mechanism).value),
+            lambda: -abs(path_payment(game, i, finer, mechanism, nodes=120).value),
         ),
         around.evaluations,
     )  # fmt: skip
 
 
-def _some_graph(
-    rng: np.random.Generator, draw: Callable[[np.random.Generator], Game], turn: int
-) -> tuple[TypeGraph, str]:
-    game = draw(rng)
-    i, count = int(rng.integers(game.groups)), int(rng.integers(2, 10))
+def _some_graph(rng: np.random.Generator, game: Game, i: int, turn: int) -> tuple[TypeGraph, str]:
+    count = int(rng.integers(2, 8))
     if turn == 0:
         return random_graph(rng, game, i, count, None), "sw_max"
     if turn == 1:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mechanism.attack.type_graph import batched
+from mechanism.attack.outputs import batched
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.groups import Model
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame

@@ -1,9 +1,8 @@
 """Checkers of the two heuristics of Section 4.4."""
 
-from dataclasses import replace
-
-from mechanism.attack.claim_result import ClaimResult, Witness, scale
+from mechanism.attack.claim_result import Case, ClaimResult, combined, scale, worst_case
 from mechanism.attack.games import Game, Games
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.core.payments import Mechanism
 from mechanism.theorems.affine_maximizer.check import check_dsic, check_ir, check_non_negative
@@ -20,6 +19,7 @@ from mechanism.theorems.efficient_payments.heuristics import (
 CLEAR = 1e-3  # a failure that the paper only calls possible must show by more than this
 
 
+@checker("heuristic-1")
 def check_heuristic_1(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -45,9 +45,10 @@ def check_heuristic_1(
     ]
     if mechanism is None:
         parts.append(_gain_result(rule, *exaggeration_witness()))
-    return _worst("heuristic-1", parts)
+    return combined("heuristic-1", parts)
 
 
+@checker("heuristic-2")
 def check_heuristic_2(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0
 ) -> ClaimResult:
@@ -74,12 +75,7 @@ def check_heuristic_2(
     ]
     if mechanism is None:
         parts.append(_subsidy_result(rule, agreement_witness()))
-    return _worst("heuristic-2", parts)
-
-
-def _worst(claim: str, parts: list[ClaimResult]) -> ClaimResult:
-    worst = min(parts, key=lambda part: part.margin / part.tolerance)
-    return replace(worst, claim=claim, trials=sum(part.trials for part in parts))
+    return combined("heuristic-2", parts)
 
 
 def _gain_result(rule: Mechanism, game: Game, report: Game) -> ClaimResult:
@@ -89,16 +85,17 @@ def _gain_result(rule: Mechanism, game: Game, report: Game) -> ClaimResult:
         slow = [slow_utility(rule, game, said, 0) for said in (report, game)]
         return slow[0] - slow[1] - CLEAR
 
-    witness = Witness(game, 0, report, found, recompute)
-    gap = abs(found - CLEAR - witness.replay())
-    return ClaimResult("heuristic-1", found - CLEAR, _tolerance(game), 2, witness, gap)
+    case = Case(found - CLEAR, _tolerance(game), game, 0, report, recompute, found)
+    return worst_case("heuristic-1", [case], 2)
 
 
 def _subsidy_result(rule: Mechanism, game: Game) -> ClaimResult:
     paid_out = -float(rule.payment_rule(game)[0])
-    witness = Witness(game, 0, None, paid_out, lambda: -slow_payment(rule, game, 0) - CLEAR)
-    gap = abs(paid_out - CLEAR - witness.replay())
-    return ClaimResult("heuristic-2", paid_out - CLEAR, _tolerance(game), 1, witness, gap)
+    case = Case(
+        paid_out - CLEAR, _tolerance(game), game, 0, None,
+        lambda: -slow_payment(rule, game, 0) - CLEAR, paid_out,
+    )  # fmt: skip
+    return worst_case("heuristic-2", [case], 1)
 
 
 def _tolerance(game: Game) -> float:

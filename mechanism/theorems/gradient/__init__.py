@@ -10,6 +10,7 @@ Source: Theorems 4.3 and B.2, arXiv:2405.16276v4; `pair` and `critical` are our 
 from mechanism.theorems.gradient.census import all_reports, survey
 from mechanism.theorems.gradient.check import (
     CASES,
+    LARGEST_PIECE,
     check_case,
     check_thm_4_3,
     check_thm_B_2_1,
@@ -44,6 +45,7 @@ from mechanism.theorems.gradient.games import (
 
 __all__ = [
     "CASES",
+    "LARGEST_PIECE",
     "NOTABLE",
     "STEPS",
     "Condition",

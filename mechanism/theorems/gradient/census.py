@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mechanism.attack.games import Family
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
 from mechanism.core.rlhf_game import RLHFGame
@@ -16,7 +17,6 @@ from mechanism.theorems.gradient.deviations import (
     weights,
 )
 from mechanism.theorems.misreport.gains import gain_error, gains
-from mechanism.theorems.misreport.games import Family
 
 
 def all_reports(norm: Normalization, steps: int = 40) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from mechanism.attack.games import Family, Setting
 from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
@@ -22,7 +23,7 @@ from mechanism.theorems.gradient.deviations import (
     weights,
 )
 from mechanism.theorems.misreport.gains import TrainingRule, alignment, models
-from mechanism.theorems.misreport.games import BATCH, Family, attack, draw_batch
+from mechanism.theorems.misreport.games import BATCH, attack, draw_batch
 
 
 def game_with_optimum(
@@ -50,11 +51,10 @@ def game_with_optimum(
     return RLHFGame(rewards, sizes, q / q.sum(), divergence, norm)
 
 
-def draw(rng: np.random.Generator, families: tuple[Family, ...], norm: Normalization) -> RLHFGame:
+def draw(rng: np.random.Generator, setting: Setting) -> RLHFGame:
     """Batch of games of `draw` with three outcomes or more, and min rm_0 = 0."""
-    game = draw_batch(rng, families)
-    while game.outcomes < 3:
-        game = draw_batch(rng, families)
+    norm = setting.normalization
+    game = draw_batch(rng, replace(setting, outcomes=max(3, setting.outcomes)))
     rewards = game.rewards.copy()
     keep = rng.random((*game.batch_shape, game.outcomes)) < rng.choice([0.3, 0.6, 1.0])
     own = rewards[:, 0] * keep

@@ -23,7 +23,6 @@ from mechanism.theorems.misreport.gains import (
 from mechanism.theorems.misreport.games import (
     BATCH,
     SMOOTH,
-    Family,
     attack,
     best_lie_of_the_indifferent,
     draw_batch,
@@ -38,7 +37,6 @@ __all__ = [
     "CLEAR",
     "SMOOTH",
     "UNIT",
-    "Family",
     "Pair",
     "TrainingRule",
     "alignment",

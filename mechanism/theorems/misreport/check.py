@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
-from mechanism.attack.games import pick
+from mechanism.attack.games import Family, Strata, pick
+from mechanism.attack.outputs import checker
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
@@ -24,7 +25,6 @@ from mechanism.theorems.misreport.gains import (
 from mechanism.theorems.misreport.games import (
     BATCH,
     SMOOTH,
-    Family,
     best_lie_of_the_indifferent,
     draw_batch,
     exaggerated,
@@ -34,6 +34,7 @@ from mechanism.theorems.misreport.games import (
 CLEAR = 1e-6  # a rule with its own rounding is judged where SW-Max's gain exceeds this share
 
 
+@checker("thm-4.2-1")
 def check_part_1(
     training_rule: TrainingRule = sw_max,
     families: tuple[Family, ...] = (*SMOOTH, TotalVariation),
@@ -46,8 +47,10 @@ def check_part_1(
     value is 0 for every rule that returns distributions. Tolerance: rounding of two mean values.
     """
     rng, pairs, trials = np.random.default_rng(seed), [], 0
-    while not trials or trials + 2 * BATCH <= budget // 2:
-        game = draw_batch(rng, families, constant=True)
+    for setting in Strata(rng, families):
+        if trials and trials + 2 * BATCH > budget // 2:
+            break
+        game = draw_batch(rng, setting, constant=True)
         own = rng.random((BATCH, game.outcomes)) ** rng.choice([0.1, 1.0, 100.0]) + 1e-300
         size = game.sizes[:, 0] * 10.0 ** rng.uniform(-2, 2, BATCH)
         report = game.with_report(0, normalize(own, game.normalization or "maximum"), size)
@@ -72,6 +75,7 @@ def _indifferent_case(
     return Case(slack, tolerance, game, 0, report, lambda: -replayed(game, report, training_rule))
 
 
+@checker("thm-4.2-2")
 def check_part_2(
     training_rule: TrainingRule = sw_max,
     families: tuple[Family, ...] = SMOOTH,
@@ -88,8 +92,10 @@ def check_part_2(
     """
     rng, found, trials = np.random.default_rng(seed), [], 0
     exact = training_rule is sw_max
-    while not trials or trials + 2 * BATCH <= budget // 2:
-        game = draw_batch(rng, families)
+    for setting in Strata(rng, families):
+        if trials and trials + 2 * BATCH > budget // 2:
+            break
+        game = draw_batch(rng, setting)
         report = _admissible(game, 10.0 ** rng.uniform(-3, -0.001, BATCH), interior, exact)
         trials += 2 * BATCH
         if report is not None:

@@ -1,19 +1,19 @@
 """Games for Theorem 4.2: drawn at random, and searched for by an adversary."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import differential_evolution
 
+from mechanism.attack.games import Family, Setting
 from mechanism.core import misreports
 from mechanism.core.divergences import (
     KL,
     Alpha,
     ChiSquared,
-    Divergence,
     JensenShannon,
     ReverseKL,
     SquaredHellinger,
@@ -21,11 +21,9 @@ from mechanism.core.divergences import (
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization, normalize
 from mechanism.core.rlhf_game import RLHFGame
-from mechanism.core.samplers import sample_game
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.misreport.gains import Pair, TrainingRule, alignment, gains
 
-Family: TypeAlias = Callable[[float], Divergence]
 SMOOTH: tuple[Family, ...] = (
     KL, ReverseKL, SquaredHellinger, JensenShannon, ChiSquared,
     partial(Alpha, -1.0), partial(Alpha, 0.3), partial(Alpha, 1.5), partial(Alpha, 3.0),
@@ -33,27 +31,24 @@ SMOOTH: tuple[Family, ...] = (
 BATCH = 8
 
 
-def draw_batch(
-    rng: np.random.Generator, families: tuple[Family, ...], constant: bool = False
-) -> RLHFGame:
-    """Batch of games for group 0: lam from 1e-3 to 1e3, skewed references, ties, others extreme."""
-    norm: Normalization = "maximum" if rng.random() < 0.5 else "summation"
-    groups = int(rng.integers(2, 11))
-    outcomes = int(rng.integers(2, 7)) if rng.random() < 0.9 else int(10 ** rng.uniform(1, 3))
-    family = families[int(rng.integers(len(families)))]
-    skew = float(rng.choice([1.0, 3.0, 10.0], p=[0.6, 0.3, 0.1]))
-    large = outcomes > 6  # beyond the oracle's reach: keep gains visible in floats
-    game = sample_game(rng, groups, outcomes, KL(1.0), norm, (BATCH,), 1.0 if large else skew)
-    lam = 10.0 ** (rng.uniform(-0.5, 0.5) if large else rng.uniform(-3, 3))
-    divergence = family(lam * (float(np.ptp(game.scores(), axis=-1).mean()) if large else 1.0))
-    rewards = game.rewards.copy()
-    if rng.random() < 0.3:  # few levels, so that best and worst outcomes tie
-        rewards = normalize(np.ceil(3 * rewards / rewards.max(axis=-1, keepdims=True)), norm)
+def draw_batch(rng: np.random.Generator, setting: Setting, constant: bool = False) -> RLHFGame:
+    """Batch of games for group 0 of one setting: ties, others extreme, or group 0 indifferent.
+
+    Beyond the oracle's reach, six outcomes, lam follows the spread of the scores and the reference
+    is even, so that gains stay visible in floats.
+    """
+    large = setting.outcomes > 6
+    game = replace(setting, skew=1.0 if large else min(setting.skew, 10.0)).draw(rng, (BATCH,))
+    rewards, m = game.rewards.copy(), game.outcomes
     if rng.random() < 0.3:  # the others care for one outcome each
-        rewards[:, 1:] = np.eye(outcomes)[rng.integers(outcomes, size=(BATCH, groups - 1))]
+        rewards[:, 1:] = np.eye(m)[rng.integers(m, size=(BATCH, game.groups - 1))]
     if constant:
-        rewards[:, 0] = 1.0 if norm == "maximum" else 1.0 / outcomes
-    return RLHFGame(rewards, game.sizes, game.reference, divergence, norm)
+        rewards[:, 0] = 1.0 if setting.normalization == "maximum" else 1.0 / m
+    game = replace(game, rewards=rewards)
+    if not large or constant:
+        return game
+    lam = game.divergence.lam ** (1 / 6) * float(np.ptp(game.scores(), axis=-1).mean())
+    return replace(game, divergence=replace(game.divergence, lam=max(lam, 1e-12)))
 
 
 def attack(

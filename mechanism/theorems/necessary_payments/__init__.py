@@ -21,7 +21,9 @@ from mechanism.theorems.necessary_payments.bounds import (
     witness_inputs,
 )
 from mechanism.theorems.necessary_payments.check import (
-    CONTINUOUS,
+    CHAIN,
+    OTHERS,
+    STEPS,
     Inputs,
     check_cor_4_13,
     check_thm_4_11_lower,
@@ -29,7 +31,9 @@ from mechanism.theorems.necessary_payments.check import (
 )
 
 __all__ = [
-    "CONTINUOUS",
+    "CHAIN",
+    "OTHERS",
+    "STEPS",
     "Inputs",
     "PathBounds",
     "affine_payments",

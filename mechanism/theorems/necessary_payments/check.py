@@ -4,48 +4,42 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Games
-from mechanism.attack.replay import slow_optimum, slow_payment
-from mechanism.attack.reports import constant_report, draw_types
+from mechanism.attack.claim_result import ERROR, Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Draws, Game, Games, Strata
+from mechanism.attack.outputs import checker
+from mechanism.attack.programs import cheapest_payment
+from mechanism.attack.replay import slow_model, slow_optimum, slow_payment
+from mechanism.attack.reports import constant_report, draw_types, own_row, random_type
 from mechanism.attack.spending import Spending
-from mechanism.attack.type_tables import ERROR, TypeTable, draw_tables, run_types
-from mechanism.core.divergences import (
-    KL,
-    Alpha,
-    ChiSquared,
-    Divergence,
-    JensenShannon,
-    ReverseKL,
-    SquaredHellinger,
-)
-from mechanism.core.errors import InvalidInputError
+from mechanism.attack.type_graph import type_graph
+from mechanism.attack.type_tables import TypeTable, draw_tables, run_types
+from mechanism.core.divergences import Divergence
+from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import Mechanism, leave_one_out_scores
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.theorems.necessary_payments.bounds import (
     affine_payments,
-    path_bounds,
     truthful_utility,
     witness_inputs,
 )
 
-CONTINUOUS: tuple[Callable[[float], Divergence], ...] = (
-    KL, ChiSquared, ReverseKL, SquaredHellinger, JensenShannon,
-    lambda lam: Alpha(-1.0, lam), lambda lam: Alpha(1.5, lam), lambda lam: Alpha(3.0, lam),
-)  # fmt: skip
+CHAIN = "linear program: 2e-10 of the largest length for each type"
+STEPS, OTHERS = 24, 6  # types on the path from the constant report, and beside it
 Inputs = Callable[[float, Divergence, int], RLHFGame]
 
 
+@checker("thm-4.11-lower")
 def check_thm_4_11_lower(
     mechanism: Mechanism | None = None, games: Games = "rlhf", budget: int = 2000, seed: int = 0,
     *, constant_report: bool = True,
 ) -> ClaimResult:  # fmt: skip
     """Theorem 4.11, first half: DSIC and payments >= 0 imply pay_i >= pay_i^AFF.
 
-    Without `mechanism` the lowest rule that is DSIC and >= 0 on each type table is built,
-    pay^AFF - min over types of pay^AFF, and compared with pay^AFF; a quarter of the budget goes
-    into `path_bounds`, which do without payment equivalence: the upper bound of every path may not
-    be below pay^AFF. With a mechanism, its payments are compared with pay^AFF on the same tables.
+    Without `mechanism`, a linear program finds the least payment of a type over all payments that
+    are DSIC and >= 0 on a finite set of types: `STEPS` equal steps from the constant report, and
+    types of a random kind. On a finite set it may lie below pay^AFF, by at most the two-way cost of
+    the steps, w <p - p_0, rm - rm*> / STEPS; the slack is what is left of that. With a mechanism,
+    its payments are compared with pay^AFF on type tables.
 
     Parameters
     ----------
@@ -61,48 +55,53 @@ def check_thm_4_11_lower(
     Returns
     -------
     ClaimResult
-        `margin` is the least (pay - pay^AFF), reward units.
+        `margin` is the least (cheapest pay + two-way cost - pay^AFF), reward units.
 
     Examples
     --------
     >>> check_thm_4_11_lower(budget=200).status
     'holds'
     """
-    cases, trials = [], 0
-    for table in draw_tables(
-        mechanism, games, 3 * budget // 4 if mechanism is None else budget, seed
-    ):
-        trials += len(table.sizes)
-        if mechanism is None:
-            cases.append(_lowest_rule_case(table, constant_report))
-            if trials + 9 <= budget and isinstance(table.game, RLHFGame):
-                cases.append(_path_case(table.game, table.group))
-                trials += 9
-        else:
-            cases.append(_below_case(mechanism, table))
-    return worst_case("thm-4.11-lower", cases, trials, by="slack")
+    if mechanism is not None:
+        tables = list(draw_tables(mechanism, games, budget, seed))
+        cases = [_below_case(mechanism, table) for table in tables]
+        return worst_case("thm-4.11-lower", cases, sum(len(table.sizes) for table in tables))
+    rng, cases = np.random.default_rng(seed), list[Case]()
+    draws = Draws(games, rng, budget)
+    for game, i in draws.ranked():
+        cases.append(_cheapest_case(rng, game, i, constant_report))
+        draws.spend(STEPS + 1 + OTHERS)
+    return worst_case("thm-4.11-lower", cases, draws.spent, origin=CHAIN)
 
 
-def _lowest_rule_case(table: TypeTable, constant_report: bool) -> Case:
-    pay = table.payments[:, table.group]
-    varied = np.ptp(table.rewards, axis=-1) > 1e-9
-    pay = np.where(varied | constant_report, pay, np.inf)
-    k = int(pay.argmin())
-    cheapest, i = table.reported(k), table.group
-    return Case(
-        -float(pay[k]), table.tolerance, cheapest, i, None, lambda: -slow_payment(None, cheapest, i)
-    )
+def _cheapest_case(rng: np.random.Generator, game: Game, i: int, constant: bool) -> Case:
+    """Least payment of the truth by linear program, on a path from the constant report."""
+    own, flat, size = own_row(game, i), constant_report(game, i), float(game.sizes[i])
+    share = np.linspace(0.0 if constant else 0.2, 1.0, STEPS + 1)[:, None]
+    others = [random_type(rng, game, i) for _ in range(OTHERS)]
+    rewards = np.concatenate([flat + share * (own - flat), [row for row, _ in others]])
+    sizes = np.concatenate([np.full(STEPS + 1, size), [w for _, w in others]])
+    graph = type_graph(game, i, rewards, sizes)
+    lengths, unit = graph.lengths, float(np.abs(graph.lengths).max())
+    cheapest = cheapest_payment(lengths + graph.tolerance, STEPS)
+    cost = float(lengths[0, STEPS] + lengths[STEPS, 0]) / STEPS
+    paid = float(affine_payments(game)[i])
+    error = 2e-10 * len(sizes) * unit + 4 * len(sizes) * graph.tolerance
+
+    def again() -> float:
+        models = np.array([slow_model(graph.reported(k)) for k in range(len(sizes))])
+        exact = _lengths(rewards, sizes, models)
+        for k in range(len(exact)):  # Floyd and Warshall: the dual of the linear program
+            exact = np.minimum(exact, exact[:, k : k + 1] + exact[k : k + 1])
+        least = max(0.0, -float(exact[STEPS].min()))
+        return least + cost - slow_payment(None, game, i)
+
+    return Case(cheapest + cost - paid, error, game, i, None, again, comparisons=len(sizes))
 
 
-def _path_case(game: RLHFGame, i: int) -> Case:
-    bounds = path_bounds(game, i, 8)
-    constant = game.with_report(i, reward=constant_report(game, i))
-
-    def recompute() -> float:
-        return bounds.upper - (slow_payment(None, game, i) - slow_payment(None, constant, i))
-
-    error = 2 * ERROR * float(max(scale(game), scale(constant)))
-    return Case(bounds.upper - bounds.exact, error, game, i, None, recompute)
+def _lengths(rewards: Floats, sizes: Floats, models: Floats) -> Floats:
+    values = sizes[:, None] * (rewards @ models.T)
+    return np.asarray((values.diagonal()[:, None] - values).T)
 
 
 def _below_case(mechanism: Mechanism, table: TypeTable) -> Case:
@@ -113,9 +112,11 @@ def _below_case(mechanism: Mechanism, table: TypeTable) -> Case:
     return Case(
         float(slack[k, i]), table.tolerance, game, i, None,
         lambda: slow_payment(mechanism, game, i) - slow_payment(None, game, i),
+        comparisons=slack.size,
     )  # fmt: skip
 
 
+@checker("thm-4.11-upper")
 def check_thm_4_11_upper(
     mechanism: Mechanism | None = None, games: str = "rlhf", budget: int = 2000, seed: int = 0,
     *, inputs: Inputs = witness_inputs, groups: tuple[int, int] = (2, 10),
@@ -123,7 +124,8 @@ def check_thm_4_11_upper(
     """Theorem 4.11, second half: DSIC and IR imply pay_1 <= pay_1^AFF + eps at the witness.
 
     Without `mechanism`: the dearest rule that is IR is pay^AFF + room, and the room at the witness
-    must be <= eps, for random eps, divergence and number of groups. With a mechanism: its payment
+    must be <= eps, for random eps, every divergence (total variation included: continuity is not
+    needed) and number of groups. With a mechanism: its payment
     at the witness, for many own reports.
 
     Parameters
@@ -152,6 +154,7 @@ def check_thm_4_11_upper(
     return _at_witness("thm-4.11-upper", mechanism, games, budget, seed, inputs, groups)
 
 
+@checker("cor-4.13")
 def check_cor_4_13(
     mechanism: Mechanism | None = None, games: str = "rlhf", budget: int = 2000, seed: int = 0,
     *, inputs: Inputs = witness_inputs, groups: tuple[int, int] = (2, 10),
@@ -173,14 +176,15 @@ def _at_witness(
     if games != "rlhf":
         fix = 'pass games="rlhf"'
         raise InvalidInputError("games", repr(games), "the witness is a continuous game", fix)
-    rng, cases = np.random.default_rng(seed), list[Case]()
-    both = claim == "cor-4.13"
-    runs = Spending(budget)
-    while runs.room((2 if both else 1) if mechanism is None else 0):
-        epsilon = float(10 ** rng.uniform(-6, -0.05))
-        family = CONTINUOUS[int(rng.integers(len(CONTINUOUS)))]
-        count = int(rng.integers(groups[0], groups[1], endpoint=True))
-        game = inputs(epsilon, family(float(10 ** rng.uniform(-3, 3))), count)
+    rng, cases, runs = np.random.default_rng(seed), list[Case](), Spending(budget)
+    strata, both = (
+        Strata(rng, normalizations=("maximum",), outcomes=("small",)),
+        claim == "cor-4.13",
+    )
+    while runs.room():
+        epsilon, setting = float(10 ** rng.uniform(-6, -0.05)), next(strata)
+        count = int(np.clip(setting.groups, *groups))
+        game = inputs(epsilon, setting.divergence, count)
         if mechanism is None:
             cases += _extreme_rules(game, epsilon, both)
             runs.spend(2 if both else 1)
@@ -226,4 +230,6 @@ def _own_reports_case(mechanism: Mechanism, table: TypeTable, epsilon: float, bo
         slow = slow_payment(mechanism, game, 0) - slow_payment(None, game, 0)
         return (epsilon - (abs(slow) if both else slow)) / epsilon
 
-    return Case(float(slack[k]), table.tolerance / epsilon, game, 0, None, recompute)
+    return Case(
+        float(slack[k]), table.tolerance / epsilon, game, 0, None, recompute, comparisons=len(slack)
+    )

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechanism.attack.claim_result import Case, ClaimResult, scale, worst_case
-from mechanism.attack.games import Game, Games, sampler
+from mechanism.attack.claim_result import ERROR, Case, ClaimResult, scale, worst_case
+from mechanism.attack.games import Game, Games, Strata, sampler
 from mechanism.attack.reports import draw_types, own_row
-from mechanism.attack.type_tables import ERROR
 from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.core.payments import affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
-from mechanism.theorems.affine_maximizer import QUADRATURE, size_breakpoints, size_curve
+from mechanism.theorems.affine_maximizer import QUADRATURE, kinks, size_breakpoints, size_curve
 from mechanism.theorems.one_training.climb import climb
 from mechanism.theorems.one_training.lottery import Expected, Lottery, expect, shrunk
 from mechanism.theorems.one_training.quadrature import graded_edges, integrate
 from mechanism.theorems.one_training.slow import slow_expected_utility, slow_welfare_slack
 
 MOST = 8  # outcomes of the games that are attacked: every report costs an adaptive quadrature
+MOST_REPORTS = 2000  # a larger budget buys no more: they take a second for each hundred
 LEAST = 1e-6  # share below which a difference of optimal values is mostly rounding
 DRAWS = 16  # draws of all shares on which the bound on welfare is checked, a game
 
@@ -93,7 +93,7 @@ def price_by_potentials(lottery: Lottery, game: Game, i: int) -> tuple[float, fl
         return np.asarray((_optimum(game, others + s[:, None] * own) - nothing) / s)
 
     nothing = _optimum(game, others[None])[0]
-    edges = graded_edges(size_breakpoints(game, i) ** lottery.power)
+    edges = graded_edges(np.union1d(size_breakpoints(game, i), kinks(game, i)) ** lottery.power)
     mean, error, _, _ = integrate(
         lambda u: utility(lottery.share(u))[:, None], edges, QUADRATURE * float(scale(game))
     )
@@ -164,9 +164,11 @@ def check_one_run(
     >>> check_one_run(games="candidate", budget=60).status
     'holds'
     """
-    rng, draw = np.random.default_rng(seed), sampler(games)
+    rng = np.random.default_rng(seed)
+    draw = sampler(games, rng, Strata(rng, outcomes=("small", "medium")))
     cases: list[Case] = []
     spent = turn = 0
+    budget = min(budget, MOST_REPORTS)
     while spent < budget:
         game = _draw(rng, draw, largest=turn % 2 == 0)
         mu = float(rng.uniform(0.02, 0.6))

@@ -26,7 +26,7 @@ from mechanism.core.errors import Floats, as_floats, require
 from mechanism.core.groups import Model
 from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.affine_maximizer import QUADRATURE, size_breakpoints
+from mechanism.theorems.affine_maximizer import QUADRATURE, kinks, size_breakpoints
 from mechanism.theorems.one_training.quadrature import graded_edges, integrate
 
 AnyGame = TypeVar("AnyGame", bound=Game)
@@ -238,7 +238,9 @@ def expect(
         paid = lottery.kept(s, rest, size) * size * (models @ row)
         return np.concatenate([unit * models, paid[:, None]], axis=-1)
 
-    edges = graded_edges(size_breakpoints(reported, i) ** lottery.power)
+    edges = graded_edges(
+        np.union1d(size_breakpoints(reported, i), kinks(reported, i)) ** lottery.power
+    )
     mean, error, edges, runs = integrate(integrand, edges, QUADRATURE / 10 * unit)
     chance, whole = lottery.chance(rest), model_at(reported, i, 1.0)
     paid = float(lottery.kept(np.asarray(1.0), rest, size)) * size * float(whole @ row)

@@ -10,6 +10,8 @@ arXiv:2405.16276v4. Moduli of continuity are in `moduli` and `continuity`.
 
 from mechanism.theorems.payment_equivalence.brackets import Bracket, check_lemma_C_2, refine
 from mechanism.theorems.payment_equivalence.check import (
+    INTEGRATED,
+    STEPS,
     PathMaker,
     around_constant,
     check_cor_4_10,
@@ -17,9 +19,9 @@ from mechanism.theorems.payment_equivalence.check import (
     check_prop_4_6,
     check_thm_4_9,
     through_constant,
-    weighted,
 )
 from mechanism.theorems.payment_equivalence.continuity import (
+    STRONGLY_CONVEX,
     Tightness,
     check_lemma_B_1,
     check_prop_4_8_chi2,
@@ -29,7 +31,6 @@ from mechanism.theorems.payment_equivalence.continuity import (
 from mechanism.theorems.payment_equivalence.moduli import (
     Bound,
     Change,
-    Family,
     Strength,
     chi2_paper,
     chi2_sharp,
@@ -50,16 +51,26 @@ from mechanism.theorems.payment_equivalence.size_jumps import (
     rough_arc_game,
     size_freedom,
 )
+from mechanism.theorems.payment_equivalence.weighted import (
+    Weighted,
+    closed_form,
+    factors_of,
+    others_welfare,
+    weighted,
+)
 
 __all__ = [
+    "INTEGRATED",
+    "STEPS",
+    "STRONGLY_CONVEX",
     "Bound",
     "Bracket",
     "Change",
-    "Family",
     "PathMaker",
     "SizeFreedom",
     "Strength",
     "Tightness",
+    "Weighted",
     "around_constant",
     "bregman_gaps",
     "check_cor_4_10",
@@ -73,9 +84,12 @@ __all__ = [
     "chi2_paper",
     "chi2_sharp",
     "climb",
+    "closed_form",
+    "factors_of",
     "kl_paper",
     "kl_sharp",
     "min_max_reports",
+    "others_welfare",
     "policies",
     "random_changes",
     "refine",

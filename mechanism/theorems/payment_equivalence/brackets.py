@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.attack.claim_result import Case, ClaimResult, worst_case
-from mechanism.attack.games import Game, Games, draw_path_game, sampler
+from mechanism.attack.claim_result import Case, ClaimResult, payment_rounding, worst_case
+from mechanism.attack.games import Draws, Game, Games
+from mechanism.attack.outputs import checker
 from mechanism.attack.paths import Path
-from mechanism.attack.programs import payment_range
+from mechanism.attack.programs import PROGRAM, payment_range
 from mechanism.attack.replay import slow_model
 from mechanism.attack.reports import random_type
 from mechanism.attack.type_graph import TypeGraph, shortest_paths, type_graph
@@ -56,6 +57,7 @@ def refine(
     return Bracket(forward, backward, closed)
 
 
+@checker("lemma-C.2")
 def check_lemma_C_2(
     mechanism: Mechanism | None = None,
     games: Games = "rlhf",
@@ -73,18 +75,17 @@ def check_lemma_C_2(
     >>> check_lemma_C_2(budget=60).status
     'holds'
     """
-    rng, draw, trials = np.random.default_rng(seed), sampler(games, draw_path_game), 0
-    cases: list[Case] = []
-    while trials + 8 <= min(budget, 600) or not cases:
-        game = draw(rng)
+    rng, cases = np.random.default_rng(seed), list[Case]()
+    draws = Draws(games, rng, budget)
+    for game in draws:
         i, k = int(rng.integers(game.groups)), int(rng.integers(3, 9))
         types = [random_type(rng, game, i) for _ in range(k)]
         graph = type_graph(
             game, i, np.array([t[0] for t in types]), np.array([t[1] for t in types]), mechanism
         )
         cases.append(_range_case(graph, rng.permutation(k)[:2], mechanism, paths))
-        trials += k
-    return worst_case("lemma-C.2", cases, trials)
+        draws.spend(k)
+    return worst_case("lemma-C.2", cases, draws.spent, origin=PROGRAM)
 
 
 def _range_case(
@@ -95,7 +96,7 @@ def _range_case(
 ) -> Case:
     lengths, (a, b) = graph.lengths, (int(pair[0]), int(pair[1]))
     found = paths(lengths, graph.tolerance)
-    low, high = payment_range(lengths, a, b)
+    low, high = payment_range(lengths + graph.tolerance, a, b)
     unit = float(np.abs(lengths).max())
     tolerance = 1e-9 * unit + len(lengths) * graph.tolerance
     first, last = graph.reported(a), graph.reported(b)
@@ -103,8 +104,9 @@ def _range_case(
         return Case(-np.inf, tolerance, first, graph.group, last, lambda: -np.inf)
     slack = -max(abs(high - found[a, b]), abs(low + found[b, a]))
     if mechanism is not None:
-        pay = mechanism.payment_rule
-        paid = float(pay(last)[graph.group] - pay(first)[graph.group])
+        pays = [mechanism.payment_rule(one)[graph.group] for one in (first, last)]
+        paid = float(pays[1] - pays[0])
+        tolerance += payment_rounding(np.array(pays))
         slack = min(slack, found[a, b] - paid, paid + found[b, a])
         return Case(slack, tolerance, first, graph.group, last, lambda: slack)
 

@@ -1,11 +1,14 @@
 """Checkers of Proposition 4.8 and Lemma B.1, and how tightly each modulus is reached."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
+from mechanism.attack.games import Draws, Family, Strata
+from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum
 from mechanism.attack.spending import Spending
 from mechanism.core.divergences import (
@@ -18,13 +21,11 @@ from mechanism.core.divergences import (
     SquaredHellinger,
 )
 from mechanism.core.errors import Floats
-from mechanism.core.normalization import Normalization
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.theorems.payment_equivalence.moduli import (
     Bound,
     Change,
-    Family,
     Strength,
     chi2_paper,
     chi2_sharp,
@@ -49,22 +50,13 @@ def _modulus(divergence: Divergence, change: Change) -> Floats:
     return np.vectorize(divergence.modulus, otypes=[float])(largest)
 
 
-def _kl(rng: np.random.Generator) -> Divergence:
-    return KL(float(10 ** rng.uniform(-2, 2)))
+STRONGLY_CONVEX: tuple[Family, ...] = (  # on the ratios that can occur
+    KL, ChiSquared, ReverseKL, SquaredHellinger, JensenShannon,
+    partial(Alpha, 0.5), partial(Alpha, 1.5), partial(Alpha, 2.0),
+)  # fmt: skip
 
 
-def _chi2(rng: np.random.Generator) -> Divergence:
-    return ChiSquared(float(10 ** rng.uniform(-2, 2)))
-
-
-def _strongly_convex(rng: np.random.Generator) -> Divergence:
-    lam = float(10 ** rng.uniform(-1.5, 1.5))
-    kinds = (ChiSquared, KL, ReverseKL, SquaredHellinger, JensenShannon)
-    kind = int(rng.integers(len(kinds) + 3))
-    named = kinds[min(kind, len(kinds) - 1)]
-    return Alpha(float(rng.choice([0.5, 1.5, 2.0])), lam) if kind > len(kinds) else named(lam)
-
-
+@checker("prop-4.8-kl")
 def check_prop_4_8_kl(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
@@ -89,9 +81,10 @@ def check_prop_4_8_kl(
     'holds'
     """
     bound = bound or (kl_sharp if mechanism is None else kl_paper)
-    return _check("prop-4.8-kl", mechanism, _kl, bound, _lam, budget, seed)
+    return _check("prop-4.8-kl", mechanism, (KL,), bound, _lam, budget, seed)
 
 
+@checker("prop-4.8-chi2")
 def check_prop_4_8_chi2(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
@@ -104,9 +97,10 @@ def check_prop_4_8_chi2(
     'holds'
     """
     bound = bound or (chi2_sharp if mechanism is None else chi2_paper)
-    return _check("prop-4.8-chi2", mechanism, _chi2, bound, _lam, budget, seed)
+    return _check("prop-4.8-chi2", mechanism, (ChiSquared,), bound, _lam, budget, seed)
 
 
+@checker("lemma-B.1")
 def check_lemma_B_1(
     mechanism: Mechanism | None = None,
     budget: int = 2000,
@@ -119,33 +113,35 @@ def check_lemma_B_1(
     'holds'
     """
     bound = bound or (strong_sharp if mechanism is None else strong_paper)
-    return _check("lemma-B.1", mechanism, _strongly_convex, bound, _modulus, budget, seed)
+    return _check("lemma-B.1", mechanism, STRONGLY_CONVEX, bound, _modulus, budget, seed)
 
 
 def _check(
     claim: str,
     mechanism: Mechanism | None,
-    family: Family,
+    families: tuple[Family, ...],
     bound: Bound,
     strength: Strength,
     budget: int,
     seed: int,
 ) -> ClaimResult:
     rng, runs, cases = np.random.default_rng(seed), Spending(budget), list[Case]()
-    turn = 0
-    while runs.room(40):
-        how: Normalization = "summation" if turn % 2 else "maximum"
-        if turn % 4 < 2:
-            outcomes = min(1000, 2 + int(3 * rng.pareto(1.2)))
-            moves = iter([random_changes(rng, family, 20, outcomes, how)])
+    strata, turn = Strata(rng, families), 0
+    least = len(strata) if budget >= Draws.FLOOR else 0  # every stratum once, whatever it takes
+    while runs.room(40) or turn < least:
+        if turn % 4 < 2 or turn < least:
+            moves = iter([random_changes(rng, next(strata), 20)])
         elif turn % 4 == 2:
-            known = [swap_game(float(rng.uniform(0.01, 1)), family(rng)) for _ in range(8)]
+            known = [
+                swap_game(float(rng.uniform(0.01, 1)), next(strata).divergence) for _ in range(8)
+            ]
             moves = iter([Change(_batched(k.before), _batched(k.after)) for k in known])
         else:
-            moves = climb(rng, family, 12, 12, lambda m: _ratios(m, mechanism, bound, strength))
+            ratio = partial(_ratios, mechanism=mechanism, bound=bound, strength=strength)
+            moves = climb(rng, next(strata).divergence, 12, 12, ratio)
         for move in moves:
             pairs = 2 * len(move.before.sizes)
-            if not runs.room(pairs):
+            if not runs.room(pairs) and turn >= least:
                 break
             cases.append(_case(move, mechanism, bound, strength))
             runs.spend(pairs)
@@ -188,7 +184,10 @@ def _case(change: Change, mechanism: Mechanism | None, bound: Bound, strength: S
         first, second = (slow_optimum(g, g.scores())[0] for g in (worst.before, worst.after))
         return float(limit - max(abs(a - b) for a, b in zip(first, second, strict=True)))
 
-    return Case(float(slack[k]), float(tolerance[k]), worst.before, None, worst.after, again)
+    return Case(
+        float(slack[k]), float(tolerance[k]), worst.before, None, worst.after, again,
+        comparisons=len(slack),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -203,14 +202,15 @@ def tightness(
     name: Literal["kl", "chi2"], bound: Bound, seed: int = 0, steps: int = 40, outcomes: int = 2
 ) -> Tightness:
     """Climb towards the worst pair of reports for KL or chi-squared against `bound`."""
-    family, best = (_kl if name == "kl" else _chi2), Tightness(0.0, swap_game(0.5, KL(1.0)))
+    family, best = (KL if name == "kl" else ChiSquared), Tightness(0.0, swap_game(0.5, KL(1.0)))
     rng = np.random.default_rng(seed)
 
     def ratios(change: Change) -> Floats:
         return _ratios(change, None, bound, _lam)
 
     for _ in range(4):
-        for move in climb(rng, family, 60, steps, ratios, outcomes):
+        divergence = family(float(10 ** rng.uniform(-2, 2)))
+        for move in climb(rng, divergence, 60, steps, ratios, outcomes):
             found = ratios(move)
             k = int(found.argmax())
             if found[k] > best.ratio:

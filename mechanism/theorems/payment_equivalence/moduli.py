@@ -13,16 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechanism.attack.games import pick
+from mechanism.attack.games import Setting, pick
 from mechanism.core.divergences import Divergence
 from mechanism.core.errors import Floats
-from mechanism.core.normalization import Normalization, normalize
+from mechanism.core.normalization import normalize
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 
 Bound = Callable[[Floats, Floats], Floats]  # (D, lam or modulus) -> greatest change
-Family = Callable[[np.random.Generator], Divergence]
 
 
 def kl_paper(change: Floats, lam: Floats) -> Floats:
@@ -106,12 +105,10 @@ def swap_game(change: float, divergence: Divergence) -> Change:
     return Change(game(1.0), game(-1.0))
 
 
-def random_changes(
-    rng: np.random.Generator, family: Family, count: int, outcomes: int, how: Normalization
-) -> Change:
+def random_changes(rng: np.random.Generator, setting: Setting, count: int) -> Change:
     """A batch of pairs: far and near reports, sizes changed or not, skewed references."""
-    groups = int(rng.integers(2, 6))
-    shape = (count, groups, outcomes)
+    groups, outcomes, how = setting.groups, setting.outcomes, setting.normalization
+    shape, divergence = (count, groups, outcomes), setting.divergence
     logs = rng.choice([0.3, 1.0, 4.0, 20.0], (count, 1)) * rng.standard_normal((count, outcomes))
     reference = np.exp(np.maximum(logs - logs.max(axis=-1, keepdims=True), -600.0))
     reference /= reference.sum(axis=-1, keepdims=True)
@@ -121,7 +118,6 @@ def random_changes(
     second = normalize((1 - share) * first + share * other, how)
     sizes = rng.integers(1, 11, (count, groups)).astype(float)
     changed = np.where(rng.random((count, 1)) < 0.3, rng.permutation(sizes.T).T, sizes)
-    divergence = family(rng)
     return Change(
         RLHFGame(first, sizes, reference, divergence, how),
         RLHFGame(second, changed, reference, divergence, how),
@@ -130,7 +126,7 @@ def random_changes(
 
 def climb(
     rng: np.random.Generator,
-    family: Family,
+    divergence: Divergence,
     count: int,
     steps: int,
     ratio: Callable[[Change], Floats],
@@ -141,7 +137,6 @@ def climb(
     Each of `count` pairs (two groups, sizes 1, maximum normalisation) keeps the best of its own
     perturbations; all are evaluated together. Yields every generation.
     """
-    divergence = family(rng)
     x = rng.random((count, 4 * outcomes + outcomes))
     best, width = np.full(count, -np.inf), 0.3
     for step in range(steps):
