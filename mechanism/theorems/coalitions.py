@@ -101,6 +101,7 @@ def check_false_names_rate(
     draw, cases = sampler("rlhf", rng, Strata(rng, (KL,))), []
     for number in range(max(2, budget // (len(names) + 1))):
         game = _even_game(rng) if number % 2 else draw(rng)
+        assert isinstance(game, RLHFGame)
         cases += _rate_cases(game, int(rng.integers(game.groups)), names, payments, bound)
     return worst_case("false-names-rate", cases, len(cases), by="slack")
 
