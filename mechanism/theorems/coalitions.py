@@ -83,8 +83,8 @@ def check_false_names_rate(
 ) -> ClaimResult:  # fmt: skip
     r"""Under KL, m equal names pay at most :math:`(w\,span)^2 / (8 \lambda m)` together.
 
-    KL games of every stratum, and as many two-outcome games whose optimum is even and whose divergence is
-    strong: there the bound is nearly reached. m from 1 to 100.
+    KL games of every stratum, and as many two-outcome games whose optimum is even and whose
+    divergence is strong: there the bound is nearly reached. m from 1 to 100.
 
     Returns
     -------
