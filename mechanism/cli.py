@@ -132,7 +132,7 @@ def _print_verdicts(verdicts: list[Any]) -> None:
             verdict.claim.id, result.status, f"{result.margin:.1e}", f"{result.tolerance:.1e}",
             str(result.comparisons), _kinds(verdict), noticed, f"{verdict.seconds:.1f}",
         )  # fmt: skip
-    Console().print(table)
+    show(table)
     for verdict in verdicts:
         for name in verdict.missing:
             typer.echo(f"{verdict.claim.id}: no comparison in {name}", err=True)

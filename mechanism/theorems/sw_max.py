@@ -52,7 +52,8 @@ def dual_bound(game: RLHFGame, multiplier: ArrayLike) -> Floats:
     y = game.scores() - mu[..., None]
     ratio = game.divergence.df_inverse(y)
     with np.errstate(invalid="ignore"):
-        conjugate = np.where(np.isinf(ratio), np.inf, ratio * y - game.divergence.f(ratio))
+        finite = np.where(np.isinf(ratio), 0.0, ratio)
+    conjugate = np.where(np.isinf(ratio), np.inf, finite * y - game.divergence.f(finite))
     return np.asarray(mu + (game.reference * conjugate).sum(axis=-1))[()]
 
 
