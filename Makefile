@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ endif
 
 llm: setup ## run the page llm_limits: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
 	$(RUN) $(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
+
+llm-gpu: setup ## train both games on one GPU within 9 minutes: OUT=folder
+	PYTHON=$(PY) tools/llm_gpu.sh $(or $(OUT),runs/llm/gpu)
 
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
 	$(RUN) $(PY) -m mechanism.llm.studies.trainers
