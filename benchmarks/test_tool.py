@@ -49,7 +49,8 @@ def measured(code, path):
     """Seconds, peak memory in GB and what was printed."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
-    out = process.stdout.read()
+    with process.stdout as pipe:
+        out = pipe.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
