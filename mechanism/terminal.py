@@ -61,7 +61,7 @@ class Application(typer.Typer):
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             print(f"Error: {error.strerror or error}{where}", file=sys.stderr)
-        except Exception:
+        except Exception:  # a bug: shown whole, and ends with 3, since 1 would say "target missed"
             traceback.print_exc()
         for stream in (sys.stdout, sys.stderr):
             try:

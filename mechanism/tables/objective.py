@@ -18,32 +18,21 @@ from mechanism.core.errors import Floats, InvalidInputError
 from mechanism.tables.candidates import INITIAL, SOUP, from_table, standard_error
 from mechanism.tables.frontier import optimum_bracket
 from mechanism.tables.support import from_table as support_of
+from mechanism.tables.verdicts import Balance
 
 
 @dataclass(frozen=True)
-class Reached:
-    """What one training won, in units of its objective, with standard errors over prompts.
+class Reached(Balance):
+    """What one training won by its weighted sum of rewards, and of what is possible.
 
     Attributes
     ----------
-    won, won_se : float
-        Weighted reward less that of the initial model, paired over prompts.
-    kl, kl_se : float
-        KL to the initial model of a whole completion, nats.
-    net, net_se : float
-        won - lam kl: by how much J rose.
     possible, possible_se : float
         What the optimum would win, net.
     share, share_se : float
         net / possible; its error by the delta method, paired over prompts.
     """
 
-    won: float
-    won_se: float
-    kl: float
-    kl_se: float
-    net: float
-    net_se: float
     possible: float
     possible_se: float
     share: float
