@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parent
+ROOT = PACKAGE.parent
 
 
 def results(*parts: str) -> Path:
-    """Return a path below ``results``, where recorded results lie.
+    """Return a path below ``results``, where recorded results lie: in a checkout, or in a wheel.
 
     >>> results("llm", "merging.json").exists()
     True
     """
-    return ROOT.joinpath("results", *parts)
+    packed = PACKAGE / "results"  # only a wheel has it
+    return (packed if packed.is_dir() else ROOT / "results").joinpath(*parts)
 
 
 def data(*parts: str) -> Path:
@@ -20,4 +22,4 @@ def data(*parts: str) -> Path:
     >>> data("published_table1.csv").exists()
     True
     """
-    return Path(__file__).resolve().parent.joinpath("data", *parts)
+    return PACKAGE.joinpath("data", *parts)

@@ -38,10 +38,11 @@ def closure(names):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "mechanism", source / "mechanism",
-                    ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    for name in ("mechanism", "results"):
+        cached = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=cached)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
                "--no-index", "-w", str(source / "out"), str(source)]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
@@ -99,6 +100,17 @@ def test_wheel_holds_the_notebook_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "mechanism/tool/report.ipynb" in names
     assert not any(name.startswith(("tests/", "book/", "results/")) for name in names)
+
+
+def test_wheel_holds_what_is_recorded_and_the_examples(python, wheel):
+    def kept(folder):
+        return {path.relative_to(ROOT) for path in folder.rglob("*") if path.is_file()}
+
+    inside = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
+    recorded = {Path("mechanism") / path for path in kept(ROOT / "results")}
+    assert recorded | kept(ROOT / "mechanism/data") <= inside
+    code = "from mechanism.places import results; print(results('published', 'soups.csv').exists())"
+    assert python(code=code).stdout == "True\n"
 
 
 def test_price_imports_nothing_heavy():
