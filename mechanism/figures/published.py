@@ -51,21 +51,19 @@ def _reach(candidates: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def plot_tables(cells: Sequence[Cell], predicted: pd.DataFrame) -> Figure:
-    """Draw every table of the appendix: published cells, ours, and the predicted intervals."""
+    """Draw every table of the appendix: published cells, ours, and the forecast in grey."""
     figure, grid = plt.subplots(3, 5, figsize=(11.5, 6.0), sharex=True)
     frame = pd.DataFrame(cells)
     frame["value"] = frame.row.str.split("=").str[1].astype(float)
     for k, table in enumerate(f"table{t}" for t in range(2, 7)):
         for axes, name in zip(grid[:, k], CELLS, strict=True):
             known = frame[(frame.table == table) & (frame.column == name)]
-            if known.empty:
-                _draw_prediction(axes, predicted[predicted.table == table], name)
-            else:
-                axes.plot(known.value, known.paper, "o", color=NEUTRAL, markersize=7,
-                          markerfacecolor="none", label="paper")  # fmt: skip
-                axes.plot(known.value, known.ours, ".-", color=GROUP_COLORS[0], label="ours")
+            _draw_prediction(axes, predicted[predicted.table == table], name)
+            axes.plot(known.value, known.paper, "o", color=NEUTRAL, markersize=7,
+                      markerfacecolor="none", label="paper")  # fmt: skip
+            axes.plot(known.value, known.ours, ".-", color=GROUP_COLORS[0], label="ours")
             axes.axvline(1.0, color=NEUTRAL, linestyle=":", linewidth=1)
-        note = "" if table in set(frame.table) else "\n(predicted)"
+        note = "\n(forecast in grey)" if table in set(predicted.table) else ""
         grid[0, k].set_title(f"Table {table[-1]}{note}", fontsize="medium")
         grid[2, k].set_xlabel("beta" if table in ("table4", "table5") else "alpha")
     for axes, name in zip(grid[:, 0], CELLS, strict=True):
@@ -77,8 +75,8 @@ def plot_tables(cells: Sequence[Cell], predicted: pd.DataFrame) -> Figure:
 def _draw_prediction(axes: Axes, rows: pd.DataFrame, name: str) -> None:
     middle = rows[name].to_numpy()
     reach = np.array([middle - rows[f"{name}_low"], rows[f"{name}_high"] - middle])
-    axes.errorbar(rows.value, middle, yerr=np.maximum(reach, 0), fmt="s--", markersize=4,
-                  color=GROUP_COLORS[0], capsize=3)  # fmt: skip
+    axes.errorbar(rows.value, middle, yerr=np.maximum(reach, 0), fmt="s", markersize=9,
+                  color="0.75", capsize=5, zorder=1)  # fmt: skip
 
 
 def plot_soups(

@@ -44,7 +44,7 @@ def test_table1_meets_every_target(table1):
 def test_tables_meet_every_target(tables):
     document = json.loads(tables.stdout, parse_constant=refuse_constant)
     assert tables.exit_code == 0 and document["ok"] is True
-    assert len(document["cells"]) == 54
+    assert len(document["cells"]) == 90
     assert all(set(cell) == CELL for cell in document["cells"])
     assert {"alpha=0.2", "beta=0.5"} <= {cell["row"] for cell in document["cells"]}
     zeros = [cell for cell in document["cells"] if cell["paper"] == 0]
