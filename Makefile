@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck release-check lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ mutants: setup ## break the core in every way of tools/mutants.toml: tests and c
 
 linkcheck: book ## ask every outside link of the book whether it still answers
 	$(RUN) .venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck
+
+release-check: setup ## do version, date and metadata agree, is all committed, is the tag free?
+	$(RUN) $(PY) -m tools.release
 
 lock: setup ## rewrite constraints.txt from .venv
 	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism > .venv/freeze
