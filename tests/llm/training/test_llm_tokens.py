@@ -6,7 +6,7 @@ from mechanism.llm.config import preset
 from mechanism.llm.hub import sources
 from mechanism.llm.models import policies, sample
 from mechanism.llm.training import pool, rounds, sft, train
-from tests.llm import hub_models
+from tests.llm.training import hub_models
 
 PROMPTS = ("Tell me a story.", "facts")
 SMALL = {
