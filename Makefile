@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest notebooks bench mutants linkcheck release-check lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest browser notebooks bench mutants linkcheck release-check lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ llm-gpu: setup ## train both games on one GPU within 9 minutes: OUT=folder
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
 	$(RUN) $(PY) -m mechanism.llm.studies.trainers
 
-test: setup lint pytest book notebooks ## everything that CI checks
+test: setup lint pytest book browser notebooks ## everything that CI checks
 
 lint: setup ## style, types, import rules, the workflow file and the citation file
 	$(RUN) $(PY) -m ruff check .
@@ -60,6 +60,10 @@ pytest: setup ## unit tests, property tests and doctests
 
 test-slow: setup ## what takes minutes: ten runs killed at random moments and resumed
 	$(RUN) $(PY) -m pytest -q -n 0 -m slow
+
+browser: book ## visit every page of the site in Chromium (installs one where none is found)
+	@$(RUN) $(PY) -m tools.browser
+	$(RUN) $(PY) -m pytest -q -rs -n 2 --dist loadgroup -m browser tests/site
 
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare

@@ -92,6 +92,8 @@ def build_book(chapters: list[Chapter]) -> None:
     built = jupyter_book(source, output, "-W", "-n", "--keep-going")
     for template in built.glob("_static/**/*webpack-macros.html"):
         template.unlink()  # left there by the themes; opened as a page it shows nothing
+    for page in built.rglob("*.html"):
+        page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
     last = BUILD / "html.old"
     shutil.rmtree(last, ignore_errors=True)
     if (BUILD / "html").exists():
@@ -99,6 +101,15 @@ def build_book(chapters: list[Chapter]) -> None:
     built.replace(BUILD / "html")
     shutil.rmtree(last, ignore_errors=True)
     shutil.rmtree(output)
+
+
+def mended(html: str) -> str:
+    """Return a page with roles that assistive technology knows.
+
+    docutils gives an entry of the bibliography a role that is deprecated, so that its list would
+    hold no item.
+    """
+    return html.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def build_page(docname: str, chapters: list[Chapter]) -> Path:

@@ -1,0 +1,72 @@
+"""Every page of the built site in a real browser, from disk and served, with no network."""
+
+import pytest
+
+from tests.site.visits import load, page_names, paint_again, visit
+
+pytestmark = pytest.mark.browser
+SLOWEST = 1.5  # seconds until the largest contentful paint
+TALLEST = 10_000  # pixels of a page on language models, 1280 wide
+
+
+@pytest.mark.parametrize("name", page_names())
+def test_page_from_disk_with_the_network_off(disk, name):
+    """No error, request outside, raw TeX, sideways scrolling or serious violation of axe's rules.
+
+    The paint is the best of three, since other work on the machine can only slow one down.
+    """
+    found = visit(*disk, name)
+    assert found.faults == {}
+    if "/llm" in name:
+        assert found.height <= TALLEST
+    paints = [found.paint]
+    while min(paints) >= SLOWEST and len(paints) < 3:
+        paints.append(paint_again(*disk, name))
+    assert min(paints) < SLOWEST
+
+
+@pytest.mark.parametrize("name", page_names())
+def test_served_page_has_no_error_and_stays_on_this_machine(served, name):
+    page, errors, outside = load(*served, name)
+    page.close()
+    assert errors == [] and outside == []
+
+
+def test_root_leads_to_the_first_page(disk):
+    context, root = disk
+    page = context.new_page()
+    page.goto(f"{root}/index.html")
+    page.wait_for_url(f"{root}/book/index.html")
+    page.close()
+
+
+@pytest.mark.parametrize("place", ["disk", "served"])
+def test_search_finds_a_subject_by_keyboard(request, place):
+    page, errors, outside = load(*request.getfixturevalue(place), "book/index.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("affine maximizer")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a[href*='payments/affine_maximizer']")
+    page.wait_for_function("() => !document.querySelector('#search-progress')?.textContent")
+    page.close()
+    assert errors == [] and outside == []
+
+
+FAULTS = {
+    "errors": "<script>console.error('planted')</script>",
+    "requests outside": "<img alt='x' src='https://example.org/x.png'>",
+    "raw TeX": r"<p>\alpha</p>",
+    "scrolls sideways at": "<div style='width: 1100px'>wide</div>",
+    "axe": "<button></button>",
+    "axe, light": "<p style='color: var(--pst-color-border)'>faint</p>",
+    "axe, dark": "<p style='color: #333'>dark on dark</p>",
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_planted_fault_is_noticed(planted, kind):
+    assert kind in planted(FAULTS[kind]).faults
+
+
+def test_page_with_nothing_planted_is_good(planted):
+    assert planted("<p>nothing</p>").faults == {}
