@@ -22,6 +22,8 @@ from mechanism import family
 from tools import site
 from tools.chapters import BUILD, ROOT, Chapter, ChapterError, all_notebooks, find_chapters
 from tools.dependencies import dependencies, files_under, import_graph
+from tools.downloads import notebooks
+from tools.downloads.wheel import PARTS
 from tools.environment import lock
 from tools.execution import FIXED, comparison, environment, execute, faults
 
@@ -34,6 +36,7 @@ NOTEBOOKS = all_notebooks()
 CHAPTERS = find_chapters()  # those that the table of contents names
 GRAPH = import_graph()
 CLAIMS = BUILD / "claims.json"
+HTML = BUILD / "html"
 PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
 
 
@@ -159,17 +162,32 @@ def task_html() -> dict:
     return {
         "actions": [(timed, ["built", "the site", site.build_book, CHAPTERS])],
         "file_dep": [*map(str, sources), *notebooks, *PAGES],
-        "targets": [str(BUILD / "html" / "index.html")],
+        "targets": [str(HTML / "index.html")],
+        "io": {"capture": False},
+    }
+
+
+def task_downloads() -> dict:
+    """Give every page its notebook, and all of them with the wheel as one zip."""
+    packed = [path for part in PARTS for path in (files_under(Path(part)) or [Path(part)])]
+    tools = [*files_under(Path("tools/downloads")), *PAGES, *site.static_sources()]
+    executed = [str(chapter.notebook) for chapter in CHAPTERS]
+    publish = (timed, ["packed", "the notebooks", notebooks.publish, CHAPTERS, GRAPH, HTML])
+    return {
+        "actions": [publish],
+        "file_dep": [*map(str, packed), *map(str, tools), *executed],
+        "task_dep": ["html"],
+        "targets": [str(HTML / "_static" / "notebooks.zip")],
         "io": {"capture": False},
     }
 
 
 def task_book() -> dict:
     """Build the whole site and say where it begins."""
-    start = BUILD / "html" / "index.html"
+    start = HTML / "index.html"
     return {
         "actions": [lambda: say(f"The book: {start.resolve().as_uri()}")],
-        "task_dep": ["html"],
+        "task_dep": ["html", "downloads"],
         "io": {"capture": False},
     }
 

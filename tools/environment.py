@@ -26,7 +26,7 @@ INPUTS = ("requirements.txt", "constraints.txt", "pyproject.toml")
 BUILD = os.path.join(ROOT, "_build")
 BUILT = (  # all that a build leaves in _build
     "nb", "reports", "src", "site", "html", "html.old", "only", "only-src", "links", "ipython",
-    "jupyter", "doit.json", "claims.json", "claims.part", "lock",
+    "jupyter", "doit.json", "claims.json", "claims.part", "lock", "mechanism-notebooks",
 )  # fmt: skip
 PIP_KEPT = (  # what a user may set of pip: where packages come from, not where they go
     "INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST", "CERT", "CLIENT_CERT",

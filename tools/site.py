@@ -11,6 +11,7 @@ import yaml
 
 from tools.chapters import BUILD, Chapter, ChapterError, is_notebook, plain
 from tools.dependencies import files_under
+from tools.downloads import repository
 from tools.execution import environment
 
 NOT_PAGES = (".ipynb", ".pyc")
@@ -35,6 +36,7 @@ def stage(into: Path, chapters: list[Chapter], toc: dict[str, object]) -> None:
         copy(chapter.notebook, into / (chapter.docname + ".ipynb"))
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     config["execute"] = config["execute"] | {"execute_notebooks": "off"}
+    repository.add_buttons(config)
     for name, content in {"_config.yml": config, "_toc.yml": toc}.items():
         (into / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     if Path("results").exists():  # for pages that include a recorded table or picture

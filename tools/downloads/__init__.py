@@ -1,0 +1,1 @@
+"""What readers take along: notebooks that run anywhere, the wheel, the book as one PDF."""
