@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from joblib import Parallel, delayed
-
+from mechanism import sweeps
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
 from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
 from mechanism.statements import CLAIMS, Claim
+from mechanism.sweeps import Where
 
 __all__ = ["BUDGET", "CLAIMS", "Claim", "Verdict", "check", "examine", "noticed", "run"]
 BUDGET = 4000  # runs of the mechanism a claim, at which every kind of game must be met
+TWO_JOBS = Where(jobs=2)
 CONTROL_SEED = 1_000_003  # added to the seed, so that controls draw games that no checker sees
 
 
@@ -153,23 +154,39 @@ def noticed(
     return any(control(share, seed).status == "violated" for share in shares)
 
 
-def examine(claim: Claim, budget: int, seed: int) -> Verdict:
-    """Run the checker of a claim, then its controls on unseen seeds."""
-    start = time.perf_counter()
-    result = check(claim.id, budget=budget, seed=seed)
-    controls = {
-        name: noticed(control, seed + CONTROL_SEED, budget, claim.least)
-        for name, control in claim.controls().items()
-    }
-    return Verdict(claim, result, controls, time.perf_counter() - start, budget)
+def examine(budget: int, seed: int, part: tuple[str, str | None]) -> tuple[Any, float]:
+    """Run the checker of a claim, or one of its controls on unseen seeds; also return seconds.
+
+    The checker gives a `ClaimResult`, a control whether it was noticed.
+    """
+    name, control = part
+    start, claim = time.perf_counter(), CLAIMS[name]
+    if control is None:
+        found: Any = check(name, budget=budget, seed=seed)
+    else:
+        function = claim.controls()[control]
+        found = noticed(function, seed + CONTROL_SEED, budget, claim.least)
+    return found, time.perf_counter() - start
 
 
 def run(
-    ids: Sequence[str] = (), budget: int = BUDGET, seed: int = 0, jobs: int = 2
+    ids: Sequence[str] = (), budget: int = BUDGET, seed: int = 0, where: Where = TWO_JOBS
 ) -> Iterator[Verdict]:
     """Verdicts on the named claims (none named: all), in the order in which they come in."""
-    check_arguments(list(ids) or list(CLAIMS), budget, seed)
-    work = partial(examine, budget=budget, seed=seed)
-    wanted = [CLAIMS[name] for name in ids] or list(CLAIMS.values())
-    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from pool(delayed(work)(claim) for claim in wanted)
+    ids = list(dict.fromkeys(ids)) or list(CLAIMS)
+    check_arguments(ids, budget, seed)
+    wanted = {name: [None, *CLAIMS[name].controls()] for name in ids}
+    parts = [(name, part) for name, all_parts in wanted.items() for part in all_parts]
+    found: dict[str, dict[str | None, tuple[Any, float]]] = {name: {} for name in ids}
+    for k, outcome in sweeps.run(partial(examine, budget, seed), parts, where):
+        name, part = parts[k]
+        found[name][part] = outcome
+        if len(found[name]) == len(wanted[name]):
+            yield _verdict(name, {part: found[name][part] for part in wanted[name]}, budget)
+
+
+def _verdict(name: str, parts: dict[str | None, tuple[Any, float]], budget: int) -> Verdict:
+    """Put the parts of a claim together."""
+    result, _ = parts[None]
+    controls = {control: found for control, (found, _) in parts.items() if control}
+    return Verdict(CLAIMS[name], result, controls, sum(part[1] for part in parts.values()), budget)

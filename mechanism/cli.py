@@ -16,6 +16,8 @@ from rich.table import Table
 
 from mechanism.cli_groups import Rooms
 from mechanism.experiments.cells import Cell
+from mechanism.sweeps import Where
+from mechanism.sweeps.options import Cluster, Jobs
 from mechanism.terminal import NAMES, Application, show
 from mechanism.tool import command as tool
 
@@ -54,13 +56,15 @@ def table1(
     as_json: Json = False,
     samples: Annotated[int, typer.Option(min=1, help="Games for each cell.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random games.")] = 0,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
 ) -> None:
     """Table 1: synthetic games, under the best setting found and under the stated one."""
     from mechanism.experiments.synthetic import reproduction as synthetic
 
-    with Console(stderr=True).status(f"playing {samples:,} games for each cell, two settings"):
-        cells = synthetic.reproduce(synthetic.BEST, samples, seed)
-        stated = synthetic.reproduce(synthetic.STATED, samples, seed)
+    settings, where = (synthetic.BEST, synthetic.STATED), Where(jobs, cluster, "table1")
+    ours = synthetic.estimates(settings, samples, seed, where=where)
+    cells, stated = map(synthetic.cells, ours)
     run = {"samples": samples, "seed": seed}
     report = {
         "setting": asdict(synthetic.BEST) | run,
@@ -91,24 +95,17 @@ def claims(
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Mechanism runs a claim or control.")] = 4000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of games and searches.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    jobs: Jobs = 2,
+    cluster: Cluster = None,
     as_json: Json = False,
 ) -> None:
     """Check every statement of the paper, and every negative control of its checker."""
-    from tqdm import tqdm
-
     from mechanism import claims as registry
 
-    ids = list(only or registry.CLAIMS)
+    ids = list(dict.fromkeys(only or registry.CLAIMS))
     if unknown := [name for name in ids if name not in registry.CLAIMS]:
         raise typer.BadParameter(f"{unknown[0]} is not a claim: {', '.join(registry.CLAIMS)}")
-    bar = tqdm(total=len(ids), unit="claim", desc="claims")
-    found = {}
-    for verdict in registry.run(ids, budget, seed, jobs):
-        found[verdict.claim.id] = verdict
-        bar.set_postfix_str(verdict.claim.id)
-        bar.update()
-    bar.close()
+    found = {v.claim.id: v for v in registry.run(ids, budget, seed, Where(jobs, cluster, "claims"))}
     verdicts = [found[name] for name in ids]
     ok = all(verdict.ok for verdict in verdicts)
     if as_json:

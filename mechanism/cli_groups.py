@@ -56,7 +56,7 @@ def _absent(name: str, error: ModuleNotFoundError) -> Any:
 
 
 def _stop(name: str, error: ModuleNotFoundError) -> None:
-    extra = EXTRAS.get(name, "paper")
+    extra = "cluster" if error.name in ("dask", "distributed") else EXTRAS.get(name, "paper")
     typer.echo(
         f"Error: mechanism {name} needs {error.name}, which is not installed. Fix: pip install"
         f' "mechanism[{extra}]", or work in a clone of the repository (make setup).',

@@ -9,7 +9,8 @@ is somebody's, and stays.
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -182,9 +183,31 @@ def renew(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file or none: an interrupt or a full disk leaves the earlier one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file or none, as `write_text` does."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_bytes(content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def taken(lock: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock for a while, after waiting for whoever has it, and saying so."""
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for another run that makes {name}")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()

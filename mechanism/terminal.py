@@ -10,12 +10,16 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
 from rich.cells import cell_len
 from rich.console import Console
 from rich.errors import MarkupError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as TimeColumn
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -150,6 +154,21 @@ def show(table: Table, console: Console | None = None) -> None:
             if cell:
                 console.print(f"{head:{wide}}  {cell}", markup=False, soft_wrap=True)
         console.print()
+
+
+@contextmanager
+def progress(name: str | None, total: int, done: int = 0) -> Iterator[Callable[[], None]]:
+    """Show a bar on standard error, and hand out what moves it by one.
+
+    Without a name there is none, nor where tqdm's bars are switched off.
+    """
+    if name is None or os.environ.get("TQDM_DISABLE"):
+        yield lambda: None
+        return
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeColumn())
+    with Progress(*parts, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=total, completed=done)
+        yield lambda: bar.advance(task)
 
 
 def _least(cells: list[str], whole: bool) -> int:

@@ -9,13 +9,10 @@ there, every other stage starts afresh.
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from mechanism import folders
 from mechanism.core.errors import InvalidInputError
@@ -71,7 +68,7 @@ class Store:
         key = stage_key(settings, inputs)
         path = self.root / f"{name}-{key}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with taken(beside(path, ".lock"), name, self.say):
+        with folders.taken(beside(path, ".lock"), name, self.say):
             if not (path / DONE).exists():
                 self._build(path, name, settings, inputs, build, resumable)
             else:
@@ -106,21 +103,6 @@ class Store:
         folders.write_text(part / DONE, json.dumps(done, indent=1))
         folders.mark_finished(part)
         part.replace(path)
-
-
-@contextmanager
-def taken(lock: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold a lock for a while, after waiting for whoever has it, and saying so."""
-    held = FileLock(lock)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        say(f"waiting for another run that makes {name}")
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
 
 
 def beside(path: Path, ending: str) -> Path:

@@ -55,8 +55,8 @@ def test_tables_meet_every_target(tables):
 def test_a_missed_target_exits_with_1(monkeypatch, module):
     cells = published.reproduce()
     missed = [type(cell)(**{**vars(cell), "ok": False}) for cell in cells]
-    monkeypatch.setattr(module, "reproduce", lambda *_: missed)
-    name = "tables" if module is published else "table1"
+    name, made = ("tables", "reproduce") if module is published else ("table1", "cells")
+    monkeypatch.setattr(module, made, lambda *_: missed)
     for flag in ([], ["--json"]):
         assert CliRunner().invoke(app, ["reproduce", name, *flag]).exit_code == 1
 

@@ -32,7 +32,8 @@ time.sleep(60)
 def start(words, folder, **variables):
     """Start a command whose processes can be found by a variable of their environment."""
     mark = f"{MARK}_{time.monotonic_ns()}"
-    environment = os.environ | {mark: "1", "PYTHONPATH": str(ROOT)} | variables
+    own = {mark: "1", "PYTHONPATH": str(ROOT), "MECHANISM_RUNS": str(folder / "runs")}
+    environment = os.environ | own | variables
     with (folder / "log").open("w") as log:
         ran = subprocess.Popen(
             words, env=environment, stdout=log, stderr=log, cwd=folder, start_new_session=True

@@ -3,7 +3,7 @@
 Source: Table 1 and Section 5, arXiv:2405.16276v4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -63,7 +63,7 @@ STATED = replace(BEST, groups=5, lam=1.0)
 
 
 def draw_games(
-    setting: Setting, samples: int, seed: int, sampling: Sampling = "balanced"
+    setting: Setting, samples: int, seed: int | Sequence[int], sampling: Sampling = "balanced"
 ) -> Iterator[RLHFGame]:
     r"""Draw `samples` games in blocks.
 

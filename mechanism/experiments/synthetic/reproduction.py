@@ -6,8 +6,9 @@ affine maximizer payments. A `Setting` says what the paper states and what it le
 Source: Table 1 and Section 5, arXiv:2405.16276v4.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,12 @@ from mechanism.core.sw_max import sw_max
 from mechanism.experiments.cells import Cell
 from mechanism.experiments.synthetic.games import BEST, STATED, Sampling, Setting, draw_games
 from mechanism.places import data, results
+from mechanism.sweeps import HERE, Where, ordered
 
 __all__ = [
     "BEST", "COLUMNS", "DATA", "EPSILONS", "RESULTS", "STATED", "TARGET", "Changes", "Sampling",
-    "Setting", "draw_games", "estimate", "play", "published", "recorded", "relative_errors",
-    "reproduce", "small_epsilon_slopes",
+    "Setting", "draw_games", "estimate", "estimates", "play", "published", "recorded",
+    "relative_errors", "reproduce", "small_epsilon_slopes",
 ]  # fmt: skip
 
 PaymentRule = Callable[[RLHFGame], Floats]
@@ -34,6 +36,7 @@ UNITS = np.array([[1e2], [1e4]])  # the table shows 100 times, and 10,000 times,
 TARGET = 0.015
 DATA = data("published_table1.csv")
 RESULTS = results("synthetic")
+TASK = 100_000  # games that one task of a sweep draws, from a seed of their own
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +83,57 @@ def estimate(
     sampling: Sampling = "balanced",
     epsilons: Floats = EPSILONS,
     payment_rule: PaymentRule | None = None,
+    where: Where = HERE,
 ) -> Floats:
     """Mean changes in the table's units, shape (2, epsilons): valuation x100, utility x10000.
 
     Under balanced sampling each group of each game acts in turn, unless sizes are fixed: groups are
-    drawn alike, so every one of them is a "group 1".
+    drawn alike, so every one of them is a "group 1". More than `TASK` games are drawn in parts,
+    each with seed (seed, number of the part), and balanced by itself.
 
     >>> estimate(BEST, samples=2000).round(2)[0, -2:]
     array([1.9 , 1.91])
     """
+    return estimates([setting], samples, seed, sampling, epsilons, payment_rule, where)[0]
+
+
+def estimates(
+    settings: Sequence[Setting],
+    samples: int = 100_000,
+    seed: int = 0,
+    sampling: Sampling = "balanced",
+    epsilons: Floats = EPSILONS,
+    payment_rule: PaymentRule | None = None,
+    where: Where = HERE,
+) -> list[Floats]:
+    """`estimate` for each setting, all in one sweep."""
+    starts = range(0, samples, TASK)
+    parts = [(min(TASK, samples - start), (seed, k)) for k, start in enumerate(starts)]
+    tasks = [(setting, *part) for setting in settings for part in parts]
+    work = partial(_totals, sampling, epsilons, payment_rule)
+    found = np.reshape(ordered(work, tasks, where), (len(settings), len(parts), 2, len(epsilons)))
+    counts = np.array([samples * len(_acting(setting, sampling)) for setting in settings])
+    return list(UNITS * found.sum(axis=1) / counts[:, None, None])
+
+
+def _acting(setting: Setting, sampling: Sampling) -> range:
+    """Groups that misreport, each in turn."""
     in_turn = sampling == "balanced" and setting.sizes is None
-    acting = range(setting.groups if in_turn else 1)
+    return range(setting.groups if in_turn else 1)
+
+
+def _totals(
+    sampling: Sampling, epsilons: Floats, payment_rule: PaymentRule | None,
+    task: tuple[Setting, int, tuple[int, int]],
+) -> Floats:  # fmt: skip
+    """Sums of the changes over the games of one task, shape (2, epsilons)."""
+    setting, samples, seed = task
     total = np.zeros((2, len(epsilons)))
     for game in draw_games(setting, samples, seed, sampling):
-        for i in acting:
+        for i in _acting(setting, sampling):
             changes = play(game, i, setting, epsilons, payment_rule)
             total += [changes.valuation.sum(axis=-1), changes.utility.sum(axis=-1)]
-    return np.asarray(UNITS * total / (samples * len(acting)))
+    return total
 
 
 def published() -> Floats:
@@ -117,7 +154,12 @@ def reproduce(
     sampling: Sampling = "balanced",
 ) -> list[Cell]:
     """Table 1 recomputed: 14 cells, each beside the published mean."""
-    ours, paper = estimate(setting, samples, seed, sampling), published()
+    return cells(estimate(setting, samples, seed, sampling))
+
+
+def cells(ours: Floats) -> list[Cell]:
+    """Estimated means, shape (2, 7), each beside the published one."""
+    paper = published()
     return [
         _cell(f"epsilon={epsilon:g}", column, float(paper[k, j]), float(ours[k, j]))
         for j, epsilon in enumerate(EPSILONS)

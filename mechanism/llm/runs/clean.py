@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from mechanism import folders
 from mechanism.core.errors import InvalidInputError
 
-STAGES = ("stages", "trainers")
+STAGES = ("stages", "trainers", "sweeps")
 RECORDS = ("finished", "notebooks")
 STAGE = re.compile(r"[\w.-]+-[0-9a-f]{12}(\.part)?")
 

@@ -19,7 +19,6 @@ from mechanism import provenance as provenances
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
 from mechanism.llm.runs.pipeline import Run
-from mechanism.llm.stages import taken
 from mechanism.places import results
 
 RECORDED = results("llm")
@@ -89,7 +88,7 @@ def write(run: Run, folder: Path, command: str) -> Recorded:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Keep other runs out of a record that is made here, and mark it before it is written."""
-    with taken(folder.with_name(f".{folder.name}.lock"), folder.name, print):
+    with folders.taken(folder.with_name(f".{folder.name}.lock"), folder.name, print):
         files = ["provenance.json", *(f"{name}.parquet" for name in TABLES)]
         ours = folders.is_marked(folder) or (folder / files[0]).exists()
         if not ours and any(folder.iterdir()):

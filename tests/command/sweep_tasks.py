@@ -1,0 +1,30 @@
+"""Work for sweeps, in a module that workers can import; every attempt leaves a line in a file."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from mechanism.core.errors import InvalidInputError
+
+
+def squared(folder, k):
+    """k squared, after a while."""
+    with (Path(folder) / f"{k}").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(0.4)
+    return k * k
+
+
+def refused(k):
+    raise InvalidInputError("k", k, "is not wanted", "leave it out")
+
+
+def deadly(k):
+    """End the worker, whoever it is."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def attempts(folder):
+    """Processes that have begun each task, in turn."""
+    return {int(path.name): path.read_text().split() for path in Path(folder).iterdir()}
