@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 FOREIGN = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "MPLBACKEND", "GIT_DIR", "GIT_WORK_TREE")
 for name in [*FOREIGN, "MECHANISM_RUNS"]:  # tests set what they need, whatever the user has
     os.environ.pop(name, None)
+os.environ["OMP_NUM_THREADS"] = "1"  # of two workers with two threads each, all wait for the others
+collect_ignore = ["llm/short_run_packages.py"]  # no test, and the slowest import of all
 
 from mechanism import (  # noqa: E402
     KL,
@@ -41,6 +43,11 @@ NAMED = {
     "Alpha(1.5)": lambda lam: Alpha(1.5, lam),
     "Alpha(3)": lambda lam: Alpha(3.0, lam),
 }
+
+
+def pytest_collection_modifyitems(items):
+    """What trains comes first: one worker keeps its packages, and no long test is left last."""
+    items.sort(key=lambda item: "tests/llm/" not in item.nodeid)
 
 
 @pytest.fixture(params=NAMED, scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 
 import jupytext
 import numpy as np
@@ -19,6 +20,7 @@ from mechanism.llm.config import (
     preset,
 )
 from mechanism.llm.studies import learning_rates
+from tests.llm.short_run import SHORT
 from tools import llm_chapter
 
 # Settings
@@ -138,18 +140,27 @@ def test_the_trainer_gets_what_the_settings_say(tmp_path):
 # The chapter
 
 
-def test_the_chapter_runs_tiny_through_papermill(tmp_path, monkeypatch):
-    monkeypatch.setenv("MECHANISM_RUNS", str(tmp_path / "runs"))  # else the book would show them
-    done = llm_chapter.execute({"preset": "tiny"}, tmp_path)
+def test_the_chapter_runs_tiny_through_papermill(short_run, tmp_path, monkeypatch):
+    """Both games: what `short_run` trained of one is found again, the other is trained here."""
+    stages = tmp_path / "runs" / "stages"
+    for stage in short_run[0].glob("*-*/stage.json"):
+        shutil.copytree(stage.parent, stages / stage.parent.name)
+    monkeypatch.setenv("MECHANISM_RUNS", str(stages.parent))  # else the book would show them
+    asked = SHORT | {"preset": "tiny", "control": False, "samples": 64, "support_samples": 64}
+    done = llm_chapter.execute(asked, tmp_path)
     cells = [c for c in jupytext.read(done).cells if c.cell_type == "code"]
     assert all(c.execution_count for c in cells if c.source.strip())
     assert len(list((tmp_path / "runs" / "finished").glob("tiny_*/provenance.json"))) == 2
+    trained = sorted(path.parent.name for path in stages.glob("train-*/stage.json"))
+    assert len(trained) == 4 and all((short_run[0] / name).exists() for name in trained[1:3])
 
 
 # Studies that train: a few steps of each
 
 
-def test_learning_rates_are_compared_and_recorded(tmp_path):
+def test_learning_rates_are_compared_and_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(learning_rates, "RATES", learning_rates.RATES[::2])
+
     def study():
         return learning_rates.record(
             tmp_path / "results", tmp_path / "stages", lambda text: None, "tiny", 3
