@@ -83,7 +83,6 @@ def on_cluster(
         logging.getLogger(name).setLevel(logging.CRITICAL)
     client = Client(_scheduler(address), timeout=CONNECT, set_as_default=False)
     try:
-        _wait_for_workers(client, address)
         yield from _results(client, address, work, tasks, shared)
     except FutureCancelledError:
         rule = f"the connection to the scheduler at {address} was lost"
