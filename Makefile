@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest browser notebooks bench mutants linkcheck release-check lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest browser notebooks bench mutants pdf linkcheck release-check lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench: setup ## speed against torch and cvxpy, as ratios of one run
 
 mutants: setup ## break the core in every way of tools/mutants.toml: tests and claims must notice
 	$(RUN) $(PY) -m tools.mutants
+
+pdf: setup ## print the whole site as one PDF, _build/html/_static/mechanism-book.pdf (a minute)
+	@$(DOIT) pdf
 
 linkcheck: book ## ask every outside link of the book whether it still answers
 	$(RUN) .venv/bin/jupyter-book build _build/src --path-output _build/links --builder linkcheck

@@ -182,6 +182,25 @@ def task_downloads() -> dict:
     }
 
 
+def print_site() -> None:
+    """Print the site; a browser is imported only for this."""
+    from tools.downloads import pdf
+
+    pdf.publish(HTML)
+
+
+def task_pdf() -> dict:
+    """Print the whole site as one PDF; a site that is built anew has none until it is printed."""
+    site_task = task_html()
+    return {
+        "actions": [(timed, ["printed", "the book", print_site])],
+        "file_dep": site_task["file_dep"],
+        "task_dep": ["book"],
+        "targets": [str(HTML / "_static" / "mechanism-book.pdf")],
+        "io": {"capture": False},
+    }
+
+
 def task_book() -> dict:
     """Build the whole site and say where it begins."""
     start = HTML / "index.html"

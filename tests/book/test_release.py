@@ -1,9 +1,11 @@
 """The files that a release is cited and installed by say the same; what would spoil it is found."""
 
+import re
 import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from tools import release
 from tools.chapters import ROOT
@@ -62,3 +64,39 @@ def test_what_is_left_undone_is_found(checkout):
     assert list(release.undone(checkout)) == [f"the tag {tag} exists: raise the version"]
     (checkout / "new file").write_text("")
     assert any("new file" in line for line in release.undone(checkout, tagged=True))
+
+
+def workflow(name):
+    return yaml.safe_load((ROOT / ".github/workflows" / name).read_text())
+
+
+def test_the_weekly_build_takes_the_pins_off(tmp_path):
+    steps = workflow("weekly.yml")["jobs"]["rebuild"]["steps"]
+    command = next(step["run"] for step in steps if "sed" in step.get("run", ""))
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    before = (ROOT / "requirements.txt").read_text()
+    after = (tmp_path / "requirements.txt").read_text()
+    assert set(re.findall("^(.+)==", after, re.MULTILINE)) == {"jupyter-book", "sphinx-book-theme"}
+    assert "constraints" not in re.sub("#.*", "", after)
+    names = re.compile(r"^[\w.\[\]-]+(?=$|==)", re.MULTILINE)
+    assert names.findall(after) == names.findall(before) != []
+
+
+def test_workflows_run_only_targets_that_exist_and_are_limited_in_time():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        for name, job in workflow(path.name)["jobs"].items():
+            assert job["timeout-minutes"] <= 90, f"{path.name}: {name}"
+            runs = "\n".join(step.get("run", "") for step in job["steps"])
+            for words in re.findall(r"^ *make ([^|\n]*?)(?: 2>|$)", runs, re.MULTILINE):
+                asked = {word for word in words.split() if not word.startswith("-")}
+                assert asked <= targets, f"{path.name}: {name}"
+            for module in re.findall(r"python -m (tools[.\w]+)", runs):
+                assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
+
+
+def test_every_supported_python_runs_tests_that_exist():
+    steps = workflow("book.yml")["jobs"]["library"]["steps"]
+    named = re.findall(r"(?:tests|mechanism)/[\w/.]+", steps[-1]["run"])
+    assert len(named) > 10 and all((ROOT / name).exists() for name in named)
