@@ -105,7 +105,7 @@ def require(
     Traceback (most recent call last):
     mechanism.core.errors.InvalidInputError: sizes[1] = -2: must be > 0. Fix: drop it.
     """
-    if np.all(holds):
+    if np.asarray(holds).all():
         return
     index = tuple(int(k) for k in np.argwhere(~holds)[0])
     label = f"{argument}[{', '.join(map(str, index))}]" if index else argument

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanism.core.accelerator import find_roots
 from mechanism.core.errors import Floats
 from mechanism.core.generator import Divergence
 from mechanism.core.products import dot
@@ -133,14 +134,16 @@ def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floa
         value = total ** (-1.0 / power)
         return value, value * steep / total
 
-    delta, count = _newton(mean, start, start, np.full_like(start, 2.0))
+    high = np.full_like(start, 2.0)
+    found = find_roots(offsets, weights, -power, start, start, high)
+    delta, count = found or _newton(mean, start, start, high)
     policy = np.empty_like(offsets)
 
     def fill(piece: Floats, offset: Floats, weight: Floats) -> None:
         np.multiply(weight, _to_minus(offset + delta, power), out=piece)
 
     in_pieces(fill, policy, offsets, weights)
-    return delta, Root(_complete(policy, offsets == 0.0), delta[:, 0], delta[:, 0], count)
+    return delta, Root(_complete(policy, offsets == 0.0), delta[:, 0], delta[:, 0], np.ravel(count))
 
 
 def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> tuple[Floats, Root]:
@@ -174,7 +177,9 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
         return value, (steep if power == 1 else value * steep / total)
 
     start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
-    z, count = _newton(norm, start, np.full_like(high, 0.5), high)
+    low = np.full_like(high, 0.5)
+    found = find_roots(offsets, reference, power, start, low, high)
+    z, count = found or _newton(norm, start, low, high)
 
     def policy_at(z: Floats) -> Floats:
         policy = np.empty_like(offsets)
@@ -249,7 +254,7 @@ def _newton(
             break
         count += ~settled
         last, z = np.abs(target - z), np.where(settled, z, target)
-    return z, count[:, 0] + 1
+    return z, count + 1
 
 
 def _between(low: Floats, high: Floats) -> Floats:

@@ -101,17 +101,18 @@ def unit_sums(
     with np.errstate(over="ignore"):
         total = array.sum(axis=-1)
     off = np.abs(total - 1)
-    require(off <= ROUNDING, f"sum of {argument}", total, "must be 1", fix, error)
-    rounded = off > SETTLED
-    if not rounded.any():
+    if (off <= SETTLED).all():
         return array
-    array = array / np.where(rounded, total, 1.0)[..., None]
+    require(off <= ROUNDING, f"sum of {argument}", total, "must be 1", fix, error)
+    array = array / np.where(off > SETTLED, total, 1.0)[..., None]
     array.flags.writeable = False
     return array
 
 
 def broadcast_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Broadcast leading axes, or raise `ShapeError`."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:

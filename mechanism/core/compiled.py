@@ -1,0 +1,96 @@
+r"""The equations of `multiplier`, row by row in machine code: the same steps without temporaries.
+
+Only `accelerator` imports this module, since it needs numba. Both equations are one here,
+:math:`\sum_x a_x u_x^e = 1` with u = z + b where e < 0, and u = (z - b)_+ where e > 0.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+FLAGS = {"reassoc", "contract", "nsz"}  # sums in any order; infinities and NaN keep their meaning
+PART = 4096  # terms that are added before they join the total, so that rounding stays small
+TINY = float(np.finfo(np.float64).tiny)
+STEPS = 200
+FLOAT = types.float64
+ROWS = types.Array(FLOAT, 2, "C", readonly=True)
+COLUMN = types.Array(FLOAT, 1, "C")
+
+
+def kernel(*arguments: Any) -> Any:
+    """Compile a function at import, or load what an earlier process has compiled."""
+    signature = [types.void(*arguments)] if arguments else []
+    return njit(*signature, cache=True, fastmath=FLAGS, error_model="numpy", nogil=True)
+
+
+@kernel()
+def _sums(offset, weight, e, z):  # type: ignore[no-untyped-def]
+    """sum_x a u^e and sum_x a u^(e - 1); a loop for each exponent that vector units know."""
+    total, steep = 0.0, 0.0
+    if e == -1.0:
+        for x in range(len(offset)):
+            inverse = 1.0 / (z + offset[x])
+            term = weight[x] * inverse
+            total, steep = total + term, steep + term * inverse
+    elif e == -2.0:
+        for x in range(len(offset)):
+            inverse = 1.0 / (z + offset[x])
+            term = weight[x] * inverse * inverse
+            total, steep = total + term, steep + term * inverse
+    elif e == -0.5:
+        for x in range(len(offset)):
+            inverse = 1.0 / (z + offset[x])
+            term = weight[x] * np.sqrt(inverse)
+            total, steep = total + term, steep + term * inverse
+    elif e < 0.0:
+        for x in range(len(offset)):
+            term = weight[x] * (z + offset[x]) ** e
+            total, steep = total + term, steep + term / (z + offset[x])
+    elif e == 1.0:
+        for x in range(len(offset)):
+            base = max(z - offset[x], 0.0)
+            total, steep = total + weight[x] * base, steep + (weight[x] if base > 0.0 else 0.0)
+    elif e == 2.0:
+        for x in range(len(offset)):
+            slope = weight[x] * max(z - offset[x], 0.0)
+            total, steep = total + slope * max(z - offset[x], 0.0), steep + slope
+    else:
+        for x in range(len(offset)):
+            base = max(z - offset[x], 0.0)
+            term = weight[x] * (np.sqrt(base) if e == 0.5 else base**e)
+            total, steep = total + term, steep + (term / base if base > 0.0 else 0.0)
+    return total, steep
+
+
+@kernel()
+def _newton(offset, weight, e, z, low, high):  # type: ignore[no-untyped-def]
+    """Root and number of steps: one row of `multiplier._newton`."""
+    last, count = np.inf, 0
+    while count < STEPS:
+        count += 1
+        total, steep = 0.0, 0.0
+        for start in range(0, len(offset), PART):
+            part = slice(start, start + PART)
+            first, second = _sums(offset[part], weight[part], e, z)
+            total, steep = total + first, steep + second
+        value = total ** (1.0 / e)
+        error = value - 1.0
+        low, high = (z if error <= 0.0 else low), (z if error >= 0.0 else high)
+        target = z - error / (value * steep / total)
+        if not (low <= target <= high and abs(target - z) <= 0.5 * last):
+            target = np.sqrt(low) * np.sqrt(high) if high > 4.0 * low else 0.5 * (low + high)
+        settled = abs(error) <= 4e-16 or abs(target - z) <= 2e-16 * z
+        if settled or high - low <= 4e-16 * high:
+            break
+        last, z = abs(target - z), target
+    return z, count
+
+
+@kernel(ROWS, ROWS, FLOAT, COLUMN, COLUMN, COLUMN, COLUMN)
+def roots(offsets, weights, e, start, low, high, count):  # type: ignore[no-untyped-def]
+    """Put the roots of rows (B, m) into `start`, from where each is sought, and count steps."""
+    for r in range(len(offsets)):
+        start[r], count[r] = _newton(
+            offsets[r], weights[min(r, len(weights) - 1)], e, start[r], low[r], high[r]
+        )

@@ -1,0 +1,93 @@
+"""Machine code against the plain path of numpy, at the edges of every range; life without it."""
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+
+from mechanism import RLHFGame, solve, sw_max
+from mechanism.attack.claim_result import scale
+from mechanism.attack.games import FAMILIES
+from mechanism.core import accelerator, multiplier
+from mechanism.core.accelerator import VECTOR, compiled_roots
+
+EVERY = pytest.mark.parametrize("name", FAMILIES)
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    """What a function gives on numpy's path alone."""
+
+    def run(function, *arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(multiplier, "find_roots", lambda *_: None)
+            return function(*arguments)
+
+    return run
+
+
+def edge_games(name):
+    """Games with lam from 1e-6 to 1e6, references down to 1e-300, ties, and one outcome."""
+    rng = np.random.default_rng(0)
+    for lam in (1e-6, 1e-3, 1.0, 1e3, 1e6):
+        for m in (1, 2, 7, 150):
+            reference = 10.0 ** -np.linspace(0, 300, m)
+            rewards = rng.uniform(-1, 1, (8, 2, m)) * 10.0 ** rng.uniform(-3, 3, (8, 1, 1))
+            rewards[0] = rewards[0, :, :1]
+            rewards[1, :, : m // 2 + 1] = 1.0
+            for q in (reference, reference[::-1], np.ones(m), rng.random(m)):
+                yield RLHFGame(rewards, [1.0, 2.0], q / q.sum(), FAMILIES[name](lam))
+
+
+@EVERY
+def test_machine_code_agrees_with_numpy_at_the_edges(name, plain):
+    for game in edge_games(name):
+        fast, slow = solve(game), plain(solve, game)
+        bound = 1e-12 * scale(game)
+        assert np.all(fast.dual_gap <= bound) and np.all(slow.dual_gap <= bound)
+        np.testing.assert_allclose(fast.value, slow.value, rtol=0, atol=bound.max())
+        np.testing.assert_allclose(fast.policy, slow.policy, rtol=1e-9, atol=1e-13)
+
+
+@EVERY
+def test_one_large_game_agrees_with_numpy(name, plain):
+    rng = np.random.default_rng(1)
+    m = 3 * 10**5
+    game = RLHFGame(rng.random((2, m)), [3.0, 2.0], np.full(m, 1 / m), FAMILIES[name](0.05))
+    fast, slow = solve(game), plain(solve, game)
+    assert fast.dual_gap <= 1e-12 and slow.dual_gap <= 1e-12
+    np.testing.assert_allclose(fast.policy, slow.policy, rtol=1e-11, atol=1e-12 / m)
+
+
+@pytest.mark.parametrize("e", [*VECTOR, -3.3, 1.7])
+def test_roots_of_the_compiled_equations(e):
+    """Each loop by itself: sum a u^e is 1 at the root that it returns."""
+    rng = np.random.default_rng(2)
+    offsets, weights = rng.random((4, 5000)), rng.random((4, 5000)) / 2000
+    offsets[:, 0] = 0.0
+    low, high = np.full(4, 1e-6), np.full(4, 1e6)
+    root, count = np.full(4, 1.0), np.zeros(4)
+    compiled_roots()(offsets, weights, e, root, low, high, count)
+    base = np.maximum(root[:, None] + np.where(e < 0, 1, -1) * offsets, 0.0)
+    np.testing.assert_allclose((weights * base**e).sum(axis=-1), 1.0, rtol=1e-12)
+    assert np.all((count > 1) & (count < 60))
+
+
+def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
+    game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
+    fast = sw_max(game)
+    monkeypatch.setitem(sys.modules, "mechanism.core.compiled", None)
+    accelerator.compiled_roots.cache_clear()
+    with caplog.at_level(logging.WARNING, "mechanism"):
+        slow = [sw_max(game), sw_max(game)]
+    accelerator.compiled_roots.cache_clear()
+    assert len(caplog.records) == 1 and "mechanism[fast]" in caplog.text
+    np.testing.assert_allclose(slow, [fast, fast], rtol=1e-14)
+
+
+def test_the_accelerator_can_be_turned_off(monkeypatch, caplog):
+    monkeypatch.setenv("MECHANISM_ACCELERATOR", "off")
+    accelerator.compiled_roots.cache_clear()
+    assert compiled_roots() is None and not caplog.records
+    accelerator.compiled_roots.cache_clear()
