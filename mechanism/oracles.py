@@ -132,28 +132,26 @@ def _bisect(
 def _crossing(mass: Scalar, low: mp.mpf, high: mp.mpf) -> mp.mpf:
     """Where an increasing mass is 1: secants of its logarithm inside a bracket, every third a half.
 
-    Ends where the mass is right to five digits less than are carried, or where the bracket is as
-    narrow as bisection alone would leave it.
+    Ends where the mass is right to five digits less than are carried, or where no number is left
+    inside the bracket.
     """
 
     def excess(depth: mp.mpf) -> mp.mpf:
         total = mass(depth)
         return mp.log(total) if total > 0 else mp.mpf(-1)
 
-    width = (high - low) * mp.mpf(2) ** -int(3.4 * mp.mp.dps + 20)
     under, over, step, side = excess(low), excess(high), 0, 0
-    while high - low > width:
+    while True:
         step += 1
         secant = (low * over - high * under) / (over - under)
         point = secant if step % 3 and low < secant < high else (low + high) / 2
         found = excess(point)
-        if abs(found) <= mp.mpf(10) ** (5 - mp.mp.dps):
+        if abs(found) <= mp.mpf(10) ** (5 - mp.mp.dps) or not low < point < high:
             return point
         if found < 0:  # an end that stays twice counts half, so that it moves too (Illinois)
             low, under, over, side = point, found, over / 2 if side < 0 else over, -1
         else:
             high, over, under, side = point, found, under / 2 if side > 0 else under, 1
-    return high
 
 
 def _generator(divergence: Any) -> tuple[Scalar, Scalar | None, mp.mpf]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 CORE = Path("mechanism/core")
-STEMS = "accelerator payments candidate_game oracles divergences misreports sw_max sw_max_edges"
+STEMS = "newton payments candidate_game oracles divergences misreports sw_max sw_max_edges"
 TESTS = [str(next(Path("tests").rglob(f"test_{stem}.py"))) for stem in STEMS.split()]
 CLAIMS = [
     ("def-4.1", "rlhf"),
@@ -74,7 +74,7 @@ def examine(mutant: Mutant) -> tuple[Mutant, bool, bool, float]:
         tests = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *TESTS]
         claims = [sys.executable, "-W", "ignore", "-c", probe]
         # numpy's path is what most mutants break; where machine code is used it would hide them
-        use = "off" if mutant.file != "compiled.py" else "on"
+        use = "off" if mutant.file != "newton/compiled.py" else "on"
         variables = os.environ | {"MECHANISM_ACCELERATOR": use}
         red = [
             subprocess.run(command, cwd=root, env=variables, capture_output=True).returncode != 0

@@ -10,20 +10,17 @@ overwrite its gaps.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.core.accelerator import find_roots
+from mechanism.core import newton
 from mechanism.core.errors import Floats
 from mechanism.core.generator import Divergence
 from mechanism.core.products import dot
 
 BLOCK = 1 << 15  # numbers that a block of games, or a piece of a large one, may hold
-MAX_ITERATIONS = 200
 _TINY = np.finfo(np.float64).tiny
-Curve: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True)
@@ -135,8 +132,7 @@ def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floa
         return value, value * steep / total
 
     high = np.full_like(start, 2.0)
-    found = find_roots(offsets, weights, -power, start, start, high)
-    delta, count = found or _newton(mean, start, start, high)
+    delta, count = newton.find_roots(mean, offsets, weights, -power, start, start, high)
     policy = np.empty_like(offsets)
 
     def fill(piece: Floats, offset: Floats, weight: Floats) -> None:
@@ -178,8 +174,7 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
 
     start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
     low = np.full_like(high, 0.5)
-    found = find_roots(offsets, reference, power, start, low, high)
-    z, count = found or _newton(norm, start, low, high)
+    z, count = newton.find_roots(norm, offsets, reference, power, start, low, high)
 
     def policy_at(z: Floats) -> Floats:
         policy = np.empty_like(offsets)
@@ -218,7 +213,7 @@ def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Ro
         return reference * np.nan_to_num(ratio, nan=0.0, posinf=np.finfo(float).max)
 
     count = 0
-    while count < MAX_ITERATIONS:
+    while count < newton.MAX_ITERATIONS:
         count += 1
         middle = (low + high) / 2
         above = policy_at(middle).sum(axis=-1, keepdims=True) >= 1.0
@@ -230,36 +225,6 @@ def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Ro
     iterations = np.full((len(gaps), 1), count)
     policy = _mixed(policy_at(low), policy_at(high))
     return _root(policy, low, divergence.slope_limit - low, iterations)
-
-
-def _newton(
-    curve: Curve, start: Floats, low: Floats, high: Floats
-) -> tuple[Floats, NDArray[np.int_]]:
-    """Solve curve(z) = 1 for an increasing curve by safeguarded Newton.
-
-    A step that leaves the bracket, or is not at most half of the one before, bisects instead.
-    """
-    z, last, count = start, np.full_like(start, np.inf), np.zeros(start.shape, dtype=int)
-    settled = np.zeros(start.shape, dtype=bool)
-    for _ in range(MAX_ITERATIONS):
-        value, slope = curve(z)
-        error = value - 1.0
-        low, high = np.where(error <= 0, z, low), np.where(error >= 0, z, high)
-        target = z - error / slope
-        good = (target >= low) & (target <= high) & (np.abs(target - z) <= 0.5 * last)
-        target = np.where(good, target, _between(low, high))
-        settled |= (np.abs(error) <= 4e-16) | (np.abs(target - z) <= 2e-16 * z)
-        settled |= high - low <= 4e-16 * high
-        if settled.all():
-            break
-        count += ~settled
-        last, z = np.abs(target - z), np.where(settled, z, target)
-    return z, count + 1
-
-
-def _between(low: Floats, high: Floats) -> Floats:
-    """Middle of a bracket of positive numbers: geometric while it spans more than a factor of 4."""
-    return np.where(high > 4.0 * low, np.sqrt(low) * np.sqrt(high), 0.5 * (low + high))
 
 
 def _power(base: Floats, power: float) -> Floats:

@@ -1,6 +1,6 @@
 r"""The equations of `multiplier`, row by row in machine code: the same steps without temporaries.
 
-Only `accelerator` imports this module, since it needs numba. Both equations are one here,
+Imported only where it is used, since it needs numba. Both equations are one here,
 :math:`\sum_x a_x u_x^e = 1` with u = z + b where e < 0, and u = (z - b)_+ where e > 0.
 """
 
@@ -20,8 +20,8 @@ COLUMN = types.Array(FLOAT, 1, "C")
 
 def kernel(*arguments: Any) -> Any:
     """Compile a function at import, or load what an earlier process has compiled."""
-    signature = [types.void(*arguments)] if arguments else []
-    return njit(*signature, cache=True, fastmath=FLAGS, error_model="numpy", nogil=True)
+    signature = types.void(*arguments) if arguments else None
+    return njit(signature, cache=True, fastmath=FLAGS, error_model="numpy", nogil=True)
 
 
 @kernel()
@@ -65,7 +65,7 @@ def _sums(offset, weight, e, z):  # type: ignore[no-untyped-def]
 
 @kernel()
 def _newton(offset, weight, e, z, low, high):  # type: ignore[no-untyped-def]
-    """Root and number of steps: one row of `multiplier._newton`."""
+    """Root and number of steps: one row of `by_numpy`."""
     last, count = np.inf, 0
     while count < STEPS:
         count += 1

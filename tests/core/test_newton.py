@@ -9,8 +9,8 @@ import pytest
 from mechanism import RLHFGame, solve, sw_max
 from mechanism.attack.claim_result import scale
 from mechanism.attack.games import FAMILIES
-from mechanism.core import accelerator, multiplier
-from mechanism.core.accelerator import VECTOR, compiled_roots
+from mechanism.core import newton
+from mechanism.core.newton import VECTOR, compiled_roots
 
 EVERY = pytest.mark.parametrize("name", FAMILIES)
 
@@ -21,7 +21,7 @@ def plain(monkeypatch):
 
     def run(function, *arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(multiplier, "find_roots", lambda *_: None)
+            patch.setattr(newton, "compiled_roots", lambda: None)
             return function(*arguments)
 
     return run
@@ -77,17 +77,17 @@ def test_roots_of_the_compiled_equations(e):
 def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
     game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
     fast = sw_max(game)
-    monkeypatch.setitem(sys.modules, "mechanism.core.compiled", None)
-    accelerator.compiled_roots.cache_clear()
+    monkeypatch.setitem(sys.modules, "mechanism.core.newton.compiled", None)
+    newton.compiled_roots.cache_clear()
     with caplog.at_level(logging.WARNING, "mechanism"):
         slow = [sw_max(game), sw_max(game)]
-    accelerator.compiled_roots.cache_clear()
+    newton.compiled_roots.cache_clear()
     assert len(caplog.records) == 1 and "mechanism[fast]" in caplog.text
     np.testing.assert_allclose(slow, [fast, fast], rtol=1e-14)
 
 
 def test_the_accelerator_can_be_turned_off(monkeypatch, caplog):
     monkeypatch.setenv("MECHANISM_ACCELERATOR", "off")
-    accelerator.compiled_roots.cache_clear()
+    newton.compiled_roots.cache_clear()
     assert compiled_roots() is None and not caplog.records
-    accelerator.compiled_roots.cache_clear()
+    newton.compiled_roots.cache_clear()
