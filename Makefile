@@ -39,7 +39,7 @@ endif
 llm: setup ## run the page llm_limits: PRESET=tiny|small|paper, TRAIN=1, SET="steps=60 seed=1"
 	$(RUN) $(PY) -m tools.llm_chapter preset=$(or $(PRESET),tiny) $(if $(TRAIN),train=true) $(SET)
 
-llm-gpu: setup ## train both games on one GPU within 9 minutes: OUT=folder
+llm-gpu: setup ## what the plan for a GPU asks for, within 9 minutes: OUT=folder
 	PYTHON=$(PY) tools/llm_gpu.sh $(or $(OUT),runs/llm/gpu)
 
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)

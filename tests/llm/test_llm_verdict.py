@@ -9,7 +9,7 @@ import pytest
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS
 from mechanism.llm.runs import outcomes
-from mechanism.llm.runs.gpu_record import OUTCOMES
+from mechanism.llm.studies.gpu_record import OUTCOMES
 from mechanism.tables import objective
 from mechanism.tables.candidates import INITIAL, standard_error
 

@@ -24,9 +24,9 @@ from mechanism.tables.candidates import (
     from_table,
     trained_models,
 )
+from mechanism.tables.trained import SW_MAX, objectives, sw_max_model
 
 RAW = (np.zeros(2), np.ones(2))  # raw rewards that count as 0 and 1: constants, before any report
-SW_MAX = "SW-Max"  # a model that was trained for the weighted sum itself
 EACH, POOLED = 2.0, 3.0  # standard errors above the initial model: in each seed, over the seeds
 SEEDS = (0, 1, 2)
 
@@ -92,7 +92,7 @@ def _gains_of(run: Recorded) -> Iterator[tuple[str, str, objective.Gains]]:
         weights, label = size_weights(sizes), f"{sizes[0]:g}, {sizes[1]:g}"
         found = objective.released_gains(table, rewards, weights, lam)
         yield "released soup", f"soup released at {label}", found
-        name = f"{SW_MAX} {label}"
+        name = sw_max_model(sizes)
         if name in there:
             yield SW_MAX, name, objective.gains(table, rewards, weights, lam, name)
 
@@ -178,6 +178,18 @@ def not_run() -> tuple[str, ...]:
         have = {run.settings.seed for run in runs}
         missing += [f"{game}, seed {seed}" for seed in SEEDS if seed not in have]
         models = set().union(*(tables(run)["candidate"] for run in runs))
-        names = [f"{SW_MAX} {a:g}, {b:g}" for a, b in SIZES]
-        missing += [f"{game}, {name}" for name in (*names, RANDOM) if name not in models]
-    return (*missing, "the models that leave a group out", "models trained on misreports")
+        for kind, names in _planned().items():
+            lacking = [name for name in names if name not in models]
+            told = [kind] if len(lacking) == len(names) else lacking
+            missing += [f"{game}, {name}" for name in told]
+    return tuple(missing)
+
+
+def _planned() -> dict[str, list[str]]:
+    """Models for reports, by what they are called when all of them are missing."""
+    kinds: dict[str, list[str]] = {}
+    for name in objectives():
+        left_out, lie = name.startswith("group"), name.startswith(("alpha", "beta"))
+        kind = "models that leave a group out" if left_out else name
+        kinds.setdefault("models trained on misreports" if lie else kind, []).append(name)
+    return kinds

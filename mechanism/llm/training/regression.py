@@ -30,10 +30,15 @@ from mechanism.llm.config import Settings
 from mechanism.llm.training.pool import Pool, split, token_log_probs
 from mechanism.llm.training.values import fit_values
 
-MICRO = {"cuda": 256, "cpu": 16}  # completions of one backward pass
+MICRO = {"cuda": 256 * 49152, "cpu": 16 * 49152}  # logits a position of one backward pass
 
 
-def train(model: Any, pool: Pool, weights: Floats, settings: Settings) -> list[dict[str, float]]:
+Values = tuple[Any, float]  # of `pool_values`
+
+
+def train(
+    model: Any, pool: Pool, weights: Floats, settings: Settings, known: Values | None = None
+) -> list[dict[str, float]]:
     """Fit the adapter of `model`, in place, to a pool; return loss and gradient norm of each step.
 
     Parameters
@@ -47,8 +52,10 @@ def train(model: Any, pool: Pool, weights: Floats, settings: Settings) -> list[d
     settings : Settings
         `lam`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`,
         `seed`.
+    known : tuple, optional
+        The pool's values, where other weights have needed them before.
     """
-    values, explained = pool_values(pool, settings.seed)
+    values, explained = known or pool_values(pool, settings.seed)
     wanted = targets(pool, weights, values, settings.lam, settings.trace)
     log = fit(model, pool, wanted, settings)
     return [line | {"value_r2": explained} for line in log]
@@ -120,12 +127,13 @@ def fit(model: Any, pool: Pool, wanted: Any, settings: Settings) -> list[dict[st
     factor = [_schedule(k, len(batches), settings.warmup) for k in range(len(batches) + 1)]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor.__getitem__)
     kind = pool.mask.device.type
+    micro = max(1, MICRO[kind] // upper.lm_head.out_features)
     half = torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")
     log: list[dict[str, float]] = []
     model.train()
     for rows in tqdm(batches, desc="fitting", unit="step", disable=None, leave=False):
         loss = 0.0
-        for part in torch.split(torch.as_tensor(rows, device=pool.mask.device), MICRO[kind]):
+        for part in torch.split(torch.as_tensor(rows, device=pool.mask.device), micro):
             with half:
                 scored, _ = token_log_probs(
                     upper, pool.states[part], pool.attention[part], pool.tokens[part],
