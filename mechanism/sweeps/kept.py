@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mechanism import folders
 from mechanism.core.errors import InvalidInputError
 from mechanism.sweeps.code import code_hash
 
+NEEDED = ("joblib", "cloudpickle", "filelock", "platformdirs")
 ROOM = "sweeps"  # below the folder of runs
 
 
@@ -58,6 +60,10 @@ def opened(
     Where nothing can be written the sweep runs all the same, and says that nothing is kept.
     """
     if name is None:
+        yield Kept()
+        return
+    if lacking := [package for package in NEEDED if find_spec(package) is None]:
+        _say(f"finished tasks are not kept: {', '.join(lacking)} is not installed")
         yield Kept()
         return
     runs = folders.runs_folder()

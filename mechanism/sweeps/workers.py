@@ -153,9 +153,10 @@ def _scheduler(cluster: str) -> str:
         fix = "give an address, e.g. tcp://127.0.0.1:8786, or the file of dask scheduler"
         raise InvalidInputError("--cluster", cluster, str(error), fix) from None
     except OSError:
-        kind = "nothing"
+        kind = ""
     if kind != "scheduler":
-        rule = f"no Dask scheduler answers at {cluster} (but {kind}) within {CONNECT:g} s"
+        rule = f"no Dask scheduler answers at {cluster} within {CONNECT:g} s"
+        rule = f"a Dask {kind} answers at {cluster}, no scheduler" if kind else rule
         raise ConnectionError(f"{rule}. Fix: start one with dask scheduler, or mend the address")
     return cluster
 

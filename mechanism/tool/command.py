@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
 from mechanism.core.errors import InvalidInputError
+from mechanism.sweeps import Where
+from mechanism.sweeps.options import Cluster, Jobs
 from mechanism.tool.output import to_json, write_whole
 
 app = typer.Typer(help="Price and audit your own models.", no_args_is_help=True)
@@ -185,27 +188,45 @@ def audit(
         str | None,
         typer.Option("--payments", metavar="MODULE:FUNCTION", help="Audit a rule of your own too."),
     ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option("--vectors", help="CSV: a column a group, a row of sizes for each audit."),
+    ] = None,
+    jobs: Jobs = 1, cluster: Cluster = None,
     as_json: Json = False, output: Output = None, figure: Figure = None, report: Report = None,
 ) -> None:  # fmt: skip
     """Search for what groups could gain by lying, alone or together.
 
     Example: mechanism audit table.csv --sizes harmless=3,humor=7
+    With --vectors each row of sizes is an audit of its own, in place of the sizes of --sizes.
     """
     from mechanism.tool.auditing import render as audit_render
-    from mechanism.tool.auditing.candidates import audit as run
+    from mechanism.tool.auditing import vectors as many
     from mechanism.tool.auditing.custom_rule import imported
     from mechanism.tool.loading import opened
     from mechanism.tool.price import price as run_price
 
     with failures(_kept(output, figure, report)):
         _check_outputs(figure, report)
+        groups = parse_sizes(sizes)
         rule = None if payments is None else imported(payments)
+        asked = many.Asked(delta, epsilon, rule, replicates, level, seed)
+        where = Where(jobs, cluster, "audit" if vectors or cluster or jobs > 1 else None)
+        rows = [groups] if vectors is None else many.read_vectors(vectors, list(groups))
+        if vectors is not None and (figure or report):
+            why = "--figure and --report show one audit"
+            raise InvalidInputError("--vectors", vectors, why, "leave them out, or --vectors")
         with opened(
-            files, parse_sizes(sizes), lam, cast(Any, normalization), format, candidate,
+            files, groups, lam, cast(Any, normalization), format, candidate,
             cast(Any, missing), na or (), filter, encoding, negate or (), memory,
         ) as table:  # fmt: skip
-            found = run(table, delta, epsilon, rule, replicates, level, seed)
+            every = many.audits(table, rows, asked, where)
             priced = run_price(table, replicates, level, seed) if report is not None else None
+        if vectors is not None:
+            tables = partial(many.vector_tables, rows, every)
+            _emit(many.document(rows, every), as_json, output, tables)
+            return
+        (found,) = every
         document = found.as_dict()
         if figure is not None:
             from mechanism.tool.figures import audit_figure, saved

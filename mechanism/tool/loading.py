@@ -19,6 +19,7 @@ from mechanism.tool.reading.normal import Wish
 from mechanism.tool.reading.sources import ENCODINGS, expand, open_source
 from mechanism.tool.tables import (
     CandidateTable,
+    Held,
     Scaling,
     SupportTable,
     Table,
@@ -87,8 +88,7 @@ def load(
     ) as table:  # fmt: skip
         if isinstance(table, CandidateTable):
             return table
-        kept = list(table.chunks())
-        return replace(table, chunks=lambda: iter(kept))
+        return replace(table, chunks=Held(tuple(table.chunks())))
 
 
 @contextmanager

@@ -139,6 +139,11 @@ class Chunk:
     log_weights: Floats | None
     block: NDArray[np.intp]
 
+    def first(self, prompts: int) -> "Chunk":
+        """The first so many prompts of the chunk."""
+        weights = None if self.log_weights is None else self.log_weights[:prompts]
+        return Chunk(self.rewards[:prompts], weights, self.block[:prompts])
+
     def reference(self) -> Floats:
         """The initial model on the samples, shape (P, S)."""
         prompts, _, samples = self.rewards.shape
@@ -189,6 +194,28 @@ class SupportTable:
         span = (self.high - self.low)[:, None]
         rewards = (chunk.rewards - self.low[:, None]) / span
         return RLHFGame(rewards, self.sizes, chunk.reference(), KL(self.lam))
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Chunks that are held in memory and handed out again and again, in any process."""
+
+    chunks: tuple[Chunk, ...]
+
+    def __call__(self) -> Iterator[Chunk]:
+        """Hand them out."""
+        return iter(self.chunks)
+
+    @classmethod
+    def first(cls, table: SupportTable, prompts: int) -> "Held":
+        """The chunks that hold the first so many prompts of a table, the last one cut."""
+        kept, left = [], prompts
+        for chunk in table.chunks():
+            kept.append(chunk.first(left))
+            left -= len(kept[-1].block)
+            if left <= 0:
+                break
+        return cls(tuple(kept))
 
 
 Table = CandidateTable | SupportTable

@@ -116,6 +116,21 @@ def test_table_1_takes_the_file_of_a_scheduler(cluster, inside, tmp_path):
     assert here == there and here[2] == ""
 
 
+def test_audits_of_many_sizes_take_a_rule_that_workers_do_not_have(cluster, inside, tmp_path):
+    table, vectors = tmp_path / "t.csv", tmp_path / "v.csv"
+    table.write_text("candidate,a,b\nA,1,0\nB,0,1\nC,0.6,0.6\n")
+    vectors.write_text("b,a\n4,5\n1,9\n2,2\n")
+    (tmp_path / "rule_of_mine.py").write_text("def rule(game):\n    return game.sizes * 0.1\n")
+    words = ["audit", str(table), "--sizes", "a=1,b=1", "--payments", "rule_of_mine:rule", "--json"]
+    address = cluster.with_workers(2)
+    own = {"MECHANISM_RUNS": str(tmp_path / "runs")}
+    faults = [(sys, "path", [str(tmp_path), *sys.path])]
+    for more in ([], ["--vectors", str(vectors)]):
+        here = inside([*words, *more], faults, **own)
+        there = inside([*words, *more, "--cluster", address], faults, **own)
+        assert here == there and here[0] == 0 and here[2] == ""
+
+
 def test_a_scheduler_that_is_lost_is_one_clear_error(tmp_path, begun):
     """Its own cluster, as a command of its own: what was finished is found again afterwards."""
     cluster = Loopback(tmp_path)

@@ -6,8 +6,7 @@ the truthful optimum, which bounds every report at once.
 Source: Theorem B.2 (gradient) and Fenchel duality, arXiv:2405.16276v4.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -28,7 +27,7 @@ from mechanism.tool.auditing.custom_rule import audit_rule
 from mechanism.tool.auditing.findings import WAYS, Audit, GroupAudit, Lie
 from mechanism.tool.auditing.uncertainty import Noise
 from mechanism.tool.outcome import check_finite
-from mechanism.tool.tables import SupportTable
+from mechanism.tool.tables import Held, SupportTable
 
 PROMPTS = 200  # prompts that are searched
 STEPS = 60
@@ -40,7 +39,7 @@ def audit_support(
     payments: Callable[[Any], Any] | None, seed: int,
 ) -> Audit:  # fmt: skip
     """Audit the first `PROMPTS` prompts, in games of equally many samples."""
-    games = list(_games(table))
+    games = [table.game(chunk) for chunk in Held.first(table, PROMPTS)()]
     for game in games:
         check_finite(game.scores())
     counts = np.array([game.batch_shape[0] for game in games], float)
@@ -74,19 +73,6 @@ def audit_support(
         f" with payments no report at all gains more than {gap:.1e} (dual gap)",
         f"{seen} of {table.prompts} prompts", tuple(warnings), table.notes,
     )  # fmt: skip
-
-
-def _games(table: SupportTable) -> Iterator[RLHFGame]:
-    left = PROMPTS
-    for chunk in table.chunks():
-        if left <= 0:
-            return
-        kept = replace(
-            chunk, rewards=chunk.rewards[:left], block=chunk.block[:left],
-            log_weights=None if chunk.log_weights is None else chunk.log_weights[:left],
-        )  # fmt: skip
-        left -= len(kept.rewards)
-        yield table.game(kept)
 
 
 def _group(
