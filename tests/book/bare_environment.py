@@ -44,12 +44,12 @@ def link(distributions, site):
                 (site / top).symlink_to(target)
 
 
-def make(folder, wheel, extras):
+def make(folder, wheel, extras=""):
     """Make the environment in a folder; return its Python and the names of what is in it."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     site = next(folder.glob("lib/python*/site-packages"))
     own = unpack(wheel, site)
-    found = closure([f"{own.name}[{extras}]"], own)
+    found = closure([f"{own.name}[{extras}]" if extras else own.name], own)
     link([distribution for name, distribution in found.items() if name != own.name], site)
     return folder / "bin" / "python", set(found)
 

@@ -1,10 +1,12 @@
 """Downloaded notebooks run where only the wheel is, and read well where no Sphinx is."""
 
+import re
 import subprocess
 
 import jupytext
 import nbformat
 import pytest
+import yaml
 
 from tests.book import bare_environment
 from tools.chapters import ROOT, Chapter, find_chapters
@@ -72,3 +74,19 @@ def test_every_notebook_runs_with_the_wheel_alone(
 ):
     monkeypatch.chdir(ROOT)
     run(chapter, graph, environments, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_workflow_installs_what_its_fast_tests_import(wheel, tmp_path):
+    """What the matrix over Pythons runs is collected with the packages that it installs alone."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())
+    run = workflow["jobs"]["library"]["steps"][-1]["run"]
+    extras, others = re.search(r'pip install "\.\[(.+?)\]" (.+)', run).groups()
+    python, _ = bare_environment.make(tmp_path / "environment", wheel, extras)
+    site = next((tmp_path / "environment").glob("lib/python*/site-packages"))
+    bare_environment.link(bare_environment.closure(others.split()).values(), site)
+    asked = run.partition("python -m pytest -q")[2].replace("\\\n", " ").split()
+    command = [python, "-m", "pytest", "--collect-only", "-q", "-n", "0", *asked]
+    variables = bare_environment.variables(tmp_path)
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]

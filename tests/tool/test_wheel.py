@@ -1,76 +1,35 @@
 """The wheel, in an environment that holds what it declares and nothing else."""
 
-import importlib.metadata as metadata
 import json
-import re
-import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from mechanism.places import ROOT
+from tests.book import bare_environment
+from tools.downloads.wheel import build_wheel
 
 # pydantic is not here: typer brings it
 UNWANTED = {"torch", "pandas", "matplotlib", "joblib", "transformers", "pyarrow", "cvxpy"}
 
 
-def requirements(lines):
-    """Names that apply here, extras aside."""
-    found = (Requirement(line) for line in lines or ())
-    return [r.name for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
-
-
-def closure(names):
-    """Installed distributions that the named ones need, directly or not."""
-    seen, todo = {}, list(names)
-    while todo:
-        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
-        if name not in seen:
-            seen[name] = metadata.distribution(name)
-            todo += requirements(seen[name].requires)
-    return seen
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("mechanism", "results"):
-        cached = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, source / name, ignore=cached)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
-               "--no-index", "-w", str(source / "out"), str(source)]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    return next((source / "out").glob("*.whl"))
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
     """Run Python with the wheel and links to what it declares, far from the repository."""
-    site, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-        name = next(n for n in archive.namelist() if n.endswith("METADATA"))
-        declared = metadata.PathDistribution(site / Path(name).parent).requires
-    found = closure(requirements(declared))
-    assert not UNWANTED & set(found)
-    for distribution in found.values():
-        for top in {Path(str(file)).parts[0] for file in distribution.files} - {
-            "..",
-            "__pycache__",
-        }:
-            target = Path(str(distribution.locate_file(top)))
-            if target.exists() and not (site / top).exists():
-                (site / top).symlink_to(target)
+    folder, elsewhere = tmp_path_factory.mktemp("bare"), tmp_path_factory.mktemp("elsewhere")
+    interpreter, found = bare_environment.make(folder / "environment", wheel)
+    assert not UNWANTED & found
 
     def run(*arguments, code="from mechanism.cli import app; app()"):
-        start = f"import sys; sys.path.insert(0, {str(site)!r}); {code}"
-        return subprocess.run([sys.executable, "-I", "-S", "-c", start, *arguments],
+        return subprocess.run([interpreter, "-I", "-c", code, *arguments],
                               cwd=elsewhere, capture_output=True, text=True)  # fmt: skip
 
     (elsewhere / "hand.csv").write_text("candidate,a,b\nA,1,0\nB,0,1\nC,0.6,0.6\n")
