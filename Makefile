@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest browser notebooks bench mutants pdf linkcheck release-check lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest twice browser notebooks bench mutants pdf linkcheck release-check lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ llm-gpu: setup ## what the plan for a GPU asks for, within 9 minutes: OUT=folder
 llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
 	$(RUN) $(PY) -m mechanism.llm.studies.trainers
 
-test: setup lint pytest book browser notebooks ## everything that CI checks
+test: setup lint pytest twice browser ## everything that CI checks
 
 lint: setup ## style, types, import rules, the workflow file and the citation file
 	$(RUN) $(PY) -m ruff check .
@@ -60,6 +60,9 @@ pytest: setup ## unit tests, property tests and doctests
 
 test-slow: setup ## what takes minutes: ten runs killed at random moments and resumed
 	$(RUN) $(PY) -m pytest -q -n 0 -m slow
+
+twice: setup ## build the book, and run every chapter a second time meanwhile
+	@$(DOIT) book compare
 
 browser: book ## visit every page of the site in Chromium (installs one where none is found)
 	@$(RUN) $(PY) -m tools.browser

@@ -20,7 +20,15 @@ from doit.tools import config_changed
 import mechanism
 from mechanism import family
 from tools import site
-from tools.chapters import BUILD, ROOT, Chapter, ChapterError, all_notebooks, find_chapters
+from tools.chapters import (
+    BUILD,
+    ROOT,
+    Chapter,
+    ChapterError,
+    all_notebooks,
+    find_chapters,
+    longest_first,
+)
 from tools.dependencies import dependencies, files_under, import_graph
 from tools.downloads import notebooks
 from tools.downloads.wheel import PARTS
@@ -37,6 +45,7 @@ CHAPTERS = find_chapters()  # those that the table of contents names
 GRAPH = import_graph()
 CLAIMS = BUILD / "claims.json"
 HTML = BUILD / "html"
+EXECUTED = [f"notebook:{chapter.name}" for chapter in longest_first(CHAPTERS)]
 PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
 
 
@@ -162,6 +171,7 @@ def task_html() -> dict:
     return {
         "actions": [(timed, ["built", "the site", site.build_book, CHAPTERS])],
         "file_dep": [*map(str, sources), *notebooks, *PAGES],
+        "task_dep": ["claims", *EXECUTED],
         "targets": [str(HTML / "index.html")],
         "io": {"capture": False},
     }
@@ -216,8 +226,8 @@ def compare() -> TaskFailed | None:
     found = [fault for chapter in CHAPTERS for fault in faults(chapter)]
     if found:
         return TaskFailed("\n".join(found))
-    notebooks = [chapter.notebook for chapter in CHAPTERS]
-    command = comparison(notebooks, "-n", "2", "--dist", "loadfile")
+    notebooks = [chapter.notebook for chapter in longest_first(CHAPTERS)]
+    command = comparison(notebooks, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     ran = subprocess.run(command, env=environment())
     return TaskFailed("a second run differs from the first") if ran.returncode else None
 
@@ -226,7 +236,7 @@ def task_compare() -> dict:
     """Execute all chapters a second time and compare with the stored outputs."""
     return {
         "actions": [compare],
-        "task_dep": [f"notebook:{chapter.name}" for chapter in CHAPTERS],
+        "task_dep": ["claims", *EXECUTED],
         "io": {"capture": False},
     }
 

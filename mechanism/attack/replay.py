@@ -1,6 +1,7 @@
 """Models, utilities and payments recomputed by the oracles: what every witness is replayed with."""
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,15 @@ def slow_optimum(game: RLHFGame, scores: Floats, digits: int = 0) -> tuple[list[
     0.620115
     """
     digits = digits or oracle_digits(game, scores)
-    q = game.reference.tolist()
-    return oracles.optimum_mpmath(scores.tolist(), q, game.divergence, digits)
+    return _optimum(tuple(scores.tolist()), tuple(game.reference.tolist()), game.divergence, digits)
+
+
+@lru_cache(maxsize=4)
+def _optimum(
+    scores: tuple[float, ...], reference: tuple[float, ...], divergence: Any, digits: int
+) -> tuple[list[Any], Any]:
+    """Remember the last optima: each payment of a game asks for that of the whole game again."""
+    return oracles.optimum_mpmath(scores, reference, divergence, digits)
 
 
 def slow_payment(mechanism: Mechanism | None, game: Game, i: int) -> float:

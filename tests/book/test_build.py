@@ -11,12 +11,14 @@ import yaml
 from tests.book.book_project import PICTURE, page
 from tools import site
 from tools.chapters import (
+    LONG,
     ROOT,
     Chapter,
     ChapterError,
     all_notebooks,
     find_chapters,
     is_notebook,
+    longest_first,
 )
 from tools.dependencies import (
     closure,
@@ -213,6 +215,13 @@ def test_contents_must_exist(project):
     (project / "book/part/one.md").unlink()
     with pytest.raises(ChapterError, match=r"_toc\.yml names book/part/one"):
         find_chapters(project)
+
+
+def test_long_chapters_are_begun_first_and_none_is_lost():
+    chapters = find_chapters()
+    ordered = longest_first(chapters)
+    assert {chapter.name for chapter in ordered[: len(LONG)]} == set(LONG)
+    assert sorted(ordered, key=chapters.index) == chapters
 
 
 def test_problems_name_the_file_that_is_edited(project):
