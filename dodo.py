@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,7 +32,8 @@ from tools.dependencies import dependencies, files_under, import_graph
 from tools.downloads import notebooks
 from tools.downloads.wheel import PARTS
 from tools.environment import lock
-from tools.execution import FIXED, comparison, environment, execute, faults
+from tools.execution import comparison, environment, execute, faults, settings
+from tools.pages import library
 
 if not Path(mechanism.__file__).is_relative_to(ROOT):
     sys.exit(f"mechanism comes from {mechanism.__file__}, not from this checkout: run make setup")
@@ -47,6 +47,7 @@ CLAIMS = BUILD / "claims.json"
 HTML = BUILD / "html"
 EXECUTED = [f"notebook:{chapter.name}" for chapter in longest_first(CHAPTERS)]
 PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
+PAGES += ["CITATION.cff", "CHANGELOG.md"]
 
 
 def say(text: str) -> None:
@@ -118,16 +119,12 @@ def notebook_task(chapter: Chapter) -> dict:
         say(f"  running    {chapter.name}")
         return timed("executed", chapter.name, execute, chapter, needed)
 
-    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-    settled = {key: value for key, value in FIXED.items() if str(ROOT) not in value}
     return {
         "name": chapter.name,
         "actions": [run],
         "file_dep": [str(path) for path in needed],
         "targets": [str(chapter.notebook)],
-        "uptodate": [
-            config_changed({"python": sys.version, "project": repr(project), "fixed": settled})
-        ],
+        "uptodate": [config_changed(settings())],
         "io": {"capture": False},
     }
 
@@ -167,10 +164,12 @@ def task_notebook() -> Iterator[dict]:
 def task_html() -> dict:
     """Build the whole site, warnings being errors."""
     sources = [*site.static_sources(), *files_under(Path("results"), Path("tools"))]
+    sources += [path for path in files_under(Path("mechanism")) if path.suffix == ".py"]
+    sources += map(Path, library.named_tests())
     notebooks = [str(chapter.notebook) for chapter in CHAPTERS]
     return {
         "actions": [(timed, ["built", "the site", site.build_book, CHAPTERS])],
-        "file_dep": [*map(str, sources), *notebooks, *PAGES],
+        "file_dep": [*map(str, sources), *notebooks, *PAGES, str(CLAIMS)],
         "task_dep": ["claims", *EXECUTED],
         "targets": [str(HTML / "index.html")],
         "io": {"capture": False},

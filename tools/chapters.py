@@ -47,6 +47,11 @@ class Chapter:
         return BUILD / "nb" / (self.name + ".ipynb")
 
     @property
+    def seconds(self) -> Path:
+        """How long the last run took: beside the notebook, which is the same after each run."""
+        return self.notebook.with_suffix(".seconds")
+
+    @property
     def report(self) -> Path:
         """The notebook while it is being executed, and what is left of it after a failure."""
         return BUILD / "reports" / (self.name + ".ipynb")

@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tools.chapters import BUILD, Chapter, ChapterError, is_notebook, plain
 from tools.dependencies import files_under
 from tools.downloads import repository
-from tools.execution import environment
+from tools.execution import environment, seconds
+from tools.pages import cells, front, library
 
 NOT_PAGES = (".ipynb", ".pyc")
 
@@ -34,13 +36,28 @@ def stage(into: Path, chapters: list[Chapter], toc: dict[str, object]) -> None:
         copy(path, into / path)
     for chapter in chapters:
         copy(chapter.notebook, into / (chapter.docname + ".ipynb"))
+    cells.fold_files({c.name: into / (c.docname + ".ipynb") for c in chapters})
     config = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))
     config["execute"] = config["execute"] | {"execute_notebooks": "off"}
     repository.add_buttons(config)
+    if "parts" in toc:  # the whole book, not one page for its writer
+        toc = toc | {"parts": [*toc["parts"], library.write(into)]}
+        extend(config, chapters)
+        config["parse"]["myst_substitutions"] = front.write(into)
     for name, content in {"_config.yml": config, "_toc.yml": toc}.items():
         (into / name).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     if Path("results").exists():  # for pages that include a recorded table or picture
         (into / "results").symlink_to(Path("results").resolve())
+
+
+def extend(config: dict[str, Any], chapters: list[Chapter]) -> None:
+    """Name the extensions and settings of what staging adds."""
+    config["only_build_toc_files"] = False  # pages of tests are linked, not listed
+    config["exclude_patterns"] = ["results"]
+    settings = config["sphinx"]["config"]
+    settings["extensions"] += [*library.EXTENSIONS, "tools.pages.links"]
+    settings |= library.SETTINGS
+    settings["chapter_seconds"] = {c.docname: s for c in chapters if (s := seconds(c))}
 
 
 def copy(source: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ from tools.dependencies import (
     imported_names,
     module_name,
 )
-from tools.execution import comparison, environment, execute, failed, faults
+from tools.execution import comparison, environment, execute, failed, faults, seconds
 
 
 def notebook(*cells: tuple[str, list]) -> nbformat.NotebookNode:
@@ -120,6 +120,46 @@ def test_execution_stores_outputs_without_timings(project):
     assert "papermill" not in stored.metadata
     assert not chapter.report.exists()
     assert faults(chapter) == []
+
+
+RUN_TWICE = (
+    "from pathlib import Path\nlog = Path('runs')\nlog.open('a').write('x')\nlen(log.read_text())"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "runs"),
+    [
+        (lambda text: text + "\nMore prose.\n", 1),
+        (lambda text: text.replace("ipython3\n", "ipython3\n:tags: [hide-input]\n\n"), 1),
+        (lambda text: text + "\n```{code-cell} ipython3\n1 + 1\n```\n", 2),
+        (lambda text: text.replace("len(", "4 + len("), 2),
+        (lambda text: text.replace("ipython3\n", "ipython3\n:tags: [raises-exception]\n\n"), 2),
+    ],
+    ids=["prose", "a tag", "a new cell", "code", "an error allowed"],
+)
+def test_a_page_runs_again_only_for_its_code(project, change, runs):
+    chapter = Chapter("book/part/one")
+    chapter.source.write_text(page(RUN_TWICE))
+    execute(chapter, [chapter.source])
+    chapter.source.write_text(change(chapter.source.read_text()))
+    execute(chapter, [chapter.source])
+    assert len((project / "book/part/runs").read_text()) == runs
+    stored = nbformat.read(chapter.notebook, as_version=4)
+    assert stored.cells[1].outputs[0].data["text/plain"] in (str(runs), str(4 + runs))
+    assert faults(chapter) == [] and seconds(chapter) > 0
+    assert ("More prose." in stored.cells[-1].source) == (
+        "More prose." in chapter.source.read_text()
+    )
+
+
+def test_a_page_runs_again_when_what_it_uses_has_changed(project):
+    chapter, data = Chapter("book/part/one"), Path("data.csv")
+    chapter.source.write_text(page(RUN_TWICE))
+    for number in (1, 2):
+        data.write_text(str(number))
+        execute(chapter, [chapter.source, data])
+    assert len((project / "book/part/runs").read_text()) == 2
 
 
 def test_failure_names_chapter_cell_line_and_error(project):

@@ -23,10 +23,14 @@ class Visit:
 
 
 def page_names() -> list[str]:
-    """Return the pages: those of the table of contents, and whatever else the build made."""
+    """Return the pages: those of the table of contents, and whatever else the build made.
+
+    Of the pages that show a test, which are alike, the first stands for all.
+    """
     built = {path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html")}
     extra = {name for name in built if not name.startswith("_static/") and name != "index.html"}
-    return sorted({f"{name}.html" for name in toc_docnames()} | extra)
+    tests = sorted(name for name in extra if name.startswith("tests/"))
+    return sorted({f"{name}.html" for name in toc_docnames()} | extra - set(tests[1:]))
 
 
 def listen(page, root: str) -> tuple[list[str], list[str]]:

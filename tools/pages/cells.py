@@ -1,0 +1,83 @@
+"""Fold what a reader of a page does not need at once: set-up, and the code of figures."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+from tools.chapters import ChapterError
+
+LEAST_ALT = 60  # characters that say what to see in a picture
+
+
+def shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the outputs of a cell that a reader sees: not what `glue` keeps for the text."""
+    return [o for o in cell.get("outputs", []) if "scrapbook" not in o.get("metadata", {})]
+
+
+def pictures(cell: nbformat.NotebookNode) -> int:
+    """Return how many pictures a cell shows."""
+    return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in shown(cell))
+
+
+def is_setup(cell: nbformat.NotebookNode) -> bool:
+    """Say whether a cell only prepares: parameters, or imports and settings without an output."""
+    if "parameters" in cell.metadata.get("tags", []):
+        return True
+    body = ast.parse(cell.source).body
+    imports = [s for s in body if isinstance(s, ast.Import | ast.ImportFrom)]
+    return bool(imports) and not shown(cell) and isinstance(body[0], ast.Import | ast.ImportFrom)
+
+
+def fold(notebook: nbformat.NotebookNode) -> None:
+    """Fold the code of set-up cells and of figures; output stays where it is."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if pictures(cell):
+            what = "the code of this figure"
+        elif is_setup(cell):
+            named = "parameters" if "parameters" in cell.metadata.get("tags", []) else "imports"
+            what = f"the set-up: {named}"
+        else:
+            continue
+        cell.metadata.setdefault("tags", []).append("hide-input")
+        cell.metadata.setdefault("mystnb", {}).update(
+            code_prompt_show=f"Show {what}", code_prompt_hide=f"Hide {what}"
+        )
+
+
+def fold_files(staged: dict[str, Path]) -> None:
+    """Fold the cells of staged notebooks; refuse pictures that say nothing to who cannot see."""
+    known: set[str] = set()
+    faults = []
+    for name, path in staged.items():
+        notebook = nbformat.read(path, as_version=4)
+        faults += [f"  {name}: {fault}" for fault in without_words(notebook, known)]
+        fold(notebook)
+        nbformat.write(notebook, path)
+    if faults:
+        raise ChapterError("\n".join(["pictures lack words (mystnb: image: alt):", *faults]))
+
+
+def alternatives(cell: nbformat.NotebookNode) -> list[str]:
+    """Return the alternative texts of a cell's pictures; " | " stands between those of two."""
+    text = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    return [part.strip() for part in " ".join(text.split()).split(" | ")]
+
+
+def without_words(notebook: nbformat.NotebookNode, known: set[str]) -> Iterator[str]:
+    """Yield what is wrong with the alternative texts; `known` collects those seen so far."""
+    for cell in notebook.cells:
+        if not (count := pictures(cell)):
+            continue
+        texts = alternatives(cell)
+        if len(texts) != count:
+            yield f"{count} pictures and {len(texts)} alternative texts: {texts}"
+        for text in texts:
+            if len(text) < LEAST_ALT:
+                yield f"an alternative text says too little: {text!r}"
+            elif text in known:
+                yield f"two pictures have one alternative text: {text!r}"
+            known.add(text)
