@@ -116,6 +116,12 @@ def test_statements_are_links_each_time():
     ]
 
 
+def test_a_statement_is_no_link_on_its_own_page():
+    doctree = document(nodes.paragraph("", "Theorem 4.2"))
+    links.link_words(Pages({}), doctree, "book/incentives/misreport")
+    assert linked(doctree) == []
+
+
 def test_modules_tests_and_names_in_code_are_links():
     kinds = {"core": "module", "core.solve": "function", "core.twofold": "function",
              "llm.twofold": "class", "core.only_one": "function"}  # fmt: skip
@@ -180,6 +186,9 @@ def cell(source, outputs=(), **metadata):
         (cell("import os\nx = 1"), "the set-up: imports"),
         (cell("import os\nos.sep", [{"text/plain": "/"}]), None),
         (cell("x = 1\nassert x"), None),
+        (cell("\n".join(["x = 1"] * 6)), "the computation"),
+        (cell("\n".join(["x = 1"] * 6), [{"text/plain": "1"}]), None),
+        (cell("def f():\n" + "    x = 1\n" * 6), "the definitions"),
         (cell("plot()", [PICTURE]), "the code of this figure"),
     ],
 )

@@ -9,6 +9,7 @@ import nbformat
 from tools.chapters import ChapterError
 
 LEAST_ALT = 60  # characters that say what to see in a picture
+SHORT = 5  # lines of code that are shown though they show nothing
 
 
 def shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -30,17 +31,26 @@ def is_setup(cell: nbformat.NotebookNode) -> bool:
     return bool(imports) and not shown(cell) and isinstance(body[0], ast.Import | ast.ImportFrom)
 
 
+def folded(cell: nbformat.NotebookNode) -> str:
+    """Return what is folded in a code cell, or nothing where its code is to be read.
+
+    That is set-up, the code of a figure, and longer code that shows nothing.
+    """
+    if pictures(cell):
+        return "the code of this figure"
+    if is_setup(cell):
+        named = "parameters" if "parameters" in cell.metadata.get("tags", []) else "imports"
+        return f"the set-up: {named}"
+    if shown(cell) or len(cell.source.splitlines()) <= SHORT:
+        return ""
+    defines = all(isinstance(s, ast.FunctionDef) for s in ast.parse(cell.source).body)
+    return "the definitions" if defines else "the computation"
+
+
 def fold(notebook: nbformat.NotebookNode) -> None:
-    """Fold the code of set-up cells and of figures; output stays where it is."""
+    """Fold the code of some cells; output stays where it is."""
     for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        if pictures(cell):
-            what = "the code of this figure"
-        elif is_setup(cell):
-            named = "parameters" if "parameters" in cell.metadata.get("tags", []) else "imports"
-            what = f"the set-up: {named}"
-        else:
+        if cell.cell_type != "code" or not (what := folded(cell)):
             continue
         cell.metadata.setdefault("tags", []).append("hide-input")
         cell.metadata.setdefault("mystnb", {}).update(

@@ -57,7 +57,7 @@ def proof_section(doctree: nodes.document) -> str:
 
 def trail(app: Sphinx, page: str, statement: Statement, proof: str) -> Iterator[nodes.Node]:
     """Yield the pieces of the line below a statement; names in code are linked later."""
-    if proof:
+    if proof and statement.kind in SCORED:
         yield nodes.reference("", "why it holds", internal=True, refuri=f"#{proof}")
     text = header(Chapter(page))
     stems = {CLAIMS[name].stem for name in statement.claims} or {page.rsplit("/", 1)[-1]}
