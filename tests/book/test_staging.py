@@ -127,7 +127,7 @@ def test_modules_tests_and_names_in_code_are_links():
              "llm.twofold": "class", "core.only_one": "function"}  # fmt: skip
     objects = [(f"mechanism.{name}", kind, "api/page") for name, kind in kinds.items()]
     names = ["mechanism.core", "mechanism/core.py", "tests/room/test_a.py", "tests/room/test_b.py",
-             "twofold", "only_one()", "w v"]  # fmt: skip
+             "twofold", "only_one()", "w v", "solve"]  # fmt: skip
     doctree = document(*(nodes.paragraph("", "", nodes.literal("", name)) for name in names))
     links.link_code(Pages({}, objects), doctree, "book/one")
     assert [word for word, _ in linked(doctree)] == [*names[:3], "only_one()"]
@@ -190,11 +190,13 @@ def cell(source, outputs=(), **metadata):
         (cell("\n".join(["x = 1"] * 6), [{"text/plain": "1"}]), None),
         (cell("def f():\n" + "    x = 1\n" * 6), "the definitions"),
         (cell("plot()", [PICTURE]), "the code of this figure"),
+        (cell("plot()", [PICTURE], tags=["hide-input"]), "the code of this figure"),
+        (cell("1", [{"text/plain": "1"}], tags=["hide-input"]), "the code"),
     ],
 )
 def test_what_is_folded(one, folded):
     cells.fold(nbformat.v4.new_notebook(cells=[one]))
-    assert ("hide-input" in one.metadata.get("tags", [])) == bool(folded)
+    assert one.metadata["tags"].count("hide-input") == bool(folded)
     if folded:
         assert one.metadata["mystnb"]["code_prompt_show"] == f"Show {folded}"
 

@@ -50,12 +50,15 @@ def folded(cell: nbformat.NotebookNode) -> str:
 def fold(notebook: nbformat.NotebookNode) -> None:
     """Fold the code of some cells; output stays where it is."""
     for cell in notebook.cells:
-        if cell.cell_type != "code" or not (what := folded(cell)):
+        if cell.cell_type != "code":
             continue
-        cell.metadata.setdefault("tags", []).append("hide-input")
-        cell.metadata.setdefault("mystnb", {}).update(
-            code_prompt_show=f"Show {what}", code_prompt_hide=f"Hide {what}"
-        )
+        tags = cell.metadata.setdefault("tags", [])
+        what = folded(cell) or ("the code" if "hide-input" in tags else "")
+        if what:
+            tags += ["hide-input"] if "hide-input" not in tags else []
+            cell.metadata.setdefault("mystnb", {}).update(
+                code_prompt_show=f"Show {what}", code_prompt_hide=f"Hide {what}"
+            )
 
 
 def fold_files(staged: dict[str, Path]) -> None:

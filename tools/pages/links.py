@@ -24,9 +24,10 @@ LEFT_ALONE = (
     addnodes.download_reference, addnodes.desc_signature,
 )  # fmt: skip
 ONLY_ON = {  # words of everyday English that are terms on one page alone
+    "reference": "book/game/rlhf_game",
     "share": "book/practice/one_training",
 }
-CODE = re.compile(r"mechanism(?:[./]\w+)*|tests/[\w/]+\.py|[A-Za-z_]\w{5,}")
+CODE = re.compile(r"mechanism(?:[./]\w+)*|tests/[\w/]+\.py|[a-z]+_\w+|[A-Z]\w{3,}")
 
 
 @cache
