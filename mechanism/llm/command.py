@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from mechanism import terminal
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS, Settings, assignment, from_parameters
 from mechanism.llm.config import preset as preset_settings
+from mechanism.sweeps import Where, ordered
+from mechanism.sweeps.options import Cluster
 
 app = typer.Typer(
     cls=terminal.Commands, help="Language-model experiments, at three scales.", no_args_is_help=True
@@ -67,8 +70,16 @@ def run(
     record_it: Annotated[
         bool, typer.Option("--record", help="Also write the run into results/llm.")
     ] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Seeds, from the run's own on, whose stages are made too.")
+    ] = 1,
+    cluster: Cluster = None,
 ) -> None:
-    """Make what is missing of a run; an interrupted run goes on where it stopped."""
+    """Make what is missing of a run; an interrupted run goes on where it stopped.
+
+    Games and seeds are independent trainings: with --cluster its workers make them, in a folder of
+    runs that they share with this machine. What another seed gave is shown by --set seed=N.
+    """
     from mechanism import folders
 
     command = shlex.join(["mechanism", *sys.argv[1:]])
@@ -76,36 +87,41 @@ def run(
     if record_it and not folders.checkout():
         fix = "leave it out: the run is kept in the folder of runs"
         raise InvalidInputError("--record", True, "results/llm is a folder of the repository", fix)
-    prepare(asked)
+    others = [(s, {"seed": s.seed + k}) for k in range(seeds) for s in asked]
+    prepare([s.model_copy(update=seed) for s, seed in others], cluster)
     for settings in asked:
         finished = make(settings, command, record_it)
         print_summary(finished.samples if settings.train else finished.support, finished.headline)
 
 
-def prepare(asked: Sequence[Settings]) -> None:
+def prepare(asked: Sequence[Settings], cluster: str | None = None) -> None:
     """Make what is missing of several runs, on a processor side by side with a core each."""
-    from joblib import Parallel, delayed
-
     from mechanism import folders
     from mechanism.llm.models import policies
     from mechanism.llm.runs import record
 
-    for name in DISTRIBUTED:  # a cluster sets these for its jobs; one process would wait for others
-        os.environ.pop(name, None)
+    _alone()
     folders.make_own(record.LOCAL)
     for settings in asked:
         _available(settings)
     on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
     jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
-    Parallel(n_jobs=jobs)(delayed(_stages)(settings) for settings in asked)
+    ordered(_stages, asked, Where(jobs, cluster), record.LOCAL / "stages")
 
 
-def _stages(settings: Settings) -> None:
+def _alone() -> None:
+    """Forget what a cluster sets for its jobs: one process would wait for others."""
+    for name in DISTRIBUTED:
+        os.environ.pop(name, None)
+
+
+def _stages(root: Path, settings: Settings) -> None:
     """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
     from mechanism.llm.runs import pipeline, record
 
+    _alone()
     name = record.name_of(settings)
-    pipeline.run(settings, record.LOCAL / "stages", lambda text: errors.print(f"{name}: {text}"))
+    pipeline.run(settings, root, lambda text: errors.print(f"{name}: {text}"))
 
 
 def make(settings: Settings, command: str, record_it: bool = False) -> Any:

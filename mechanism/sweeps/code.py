@@ -2,10 +2,10 @@
 
 import hashlib
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy")
+PACKAGES = ("numpy", "scipy", "numba")  # of which the last may be missing
 
 
 @cache
@@ -17,8 +17,15 @@ def code_hash() -> str:
     >>> len(code_hash())
     12
     """
-    digest = hashlib.sha256(" ".join(map(version, PACKAGES)).encode())
+    digest = hashlib.sha256(" ".join(map(_version, PACKAGES)).encode())
     root = Path(__file__).resolve().parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

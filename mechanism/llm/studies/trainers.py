@@ -25,6 +25,9 @@ from mechanism.llm.runs import record as records
 from mechanism.llm.stages import Stage, Store
 from mechanism.llm.training.rules import SEEDS, Training, plan
 from mechanism.llm.training.targets import compare, target
+from mechanism.sweeps import HERE, Where, ordered
+from mechanism.sweeps.options import Cluster, Jobs
+from mechanism.terminal import Application
 
 RESULTS = records.RECORDED / "trainers"
 STAGES = records.LOCAL / "trainers"
@@ -121,10 +124,21 @@ def outcomes(store: Store) -> Iterator[tuple[dict[str, Any], float]]:
         yield outcome(training, games[training.seed], policy), stage.seconds
 
 
+def train(root: Path, training: Training) -> None:
+    """Train, or find the training again, in any process that shares the folder of stages."""
+    store = Store(root, print)
+    trained(training, store, pipeline.initial_model(settings_of(training.seed), store))
+
+
 def record(
-    path: Path = RESULTS, root: Path = STAGES, say: Callable[[str], None] = print
+    path: Path = RESULTS,
+    root: Path = STAGES,
+    say: Callable[[str], None] = print,
+    where: Where = HERE,
 ) -> pd.DataFrame:
     """Train what is missing below `root`, write ``outcomes.csv`` and its provenance into `path`."""
+    if where != HERE:
+        ordered(train, plan(), where, root)
     lines, seconds = zip(*outcomes(Store(root, say)), strict=True)
     table = pd.DataFrame(lines)
     provenance = records.origin("python -m mechanism.llm.studies.trainers", settings_of(0)) | {
@@ -149,5 +163,12 @@ def recorded(path: Path = RESULTS) -> pd.DataFrame:
     return pd.read_csv(path / "outcomes.csv")
 
 
+def main(jobs: Jobs = 1, cluster: Cluster = None) -> None:
+    """Train with every rule, lambda and seed, and record the comparison."""
+    record(where=Where(jobs, cluster))
+
+
 if __name__ == "__main__":
-    record()
+    app = Application()
+    app.command()(main)
+    app()
