@@ -16,7 +16,6 @@ import papermill
 from mechanism import folders
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import PRESETS, Settings, assignment, from_parameters
-from mechanism.llm.stages import taken
 from tools.chapters import ROOT
 from tools.execution import environment
 
@@ -44,7 +43,7 @@ def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
     kept.mkdir(exist_ok=True)
     prepared, done = (kept / f"{settings.preset}{end}" for end in (".input.ipynb", ".ipynb"))
     values = typed(settings, parameters) | {"run": True}
-    with taken(kept / f".{settings.preset}.lock", done.name, print):
+    with folders.taken(kept / f".{settings.preset}.lock", done.name, print):
         folders.mark(kept, [f"{preset}.ipynb" for preset in PRESETS])
         nbformat.write(jupytext.read(CHAPTER), prepared)
         try:
