@@ -149,8 +149,18 @@ def test_rows_of_the_scoreboard_have_anchors_and_lead_back():
     assert "<td>holds</td>" in text
 
 
+def boxed(label):
+    return nodes.admonition("", nodes.paragraph("", "It holds."), label=label, realtype="theorem")
+
+
+def test_a_proof_below_its_statement_is_found_and_not_that_of_the_next():
+    one, two = boxed("one"), boxed("two")
+    document(one, two, nodes.paragraph("", "First."), nodes.paragraph("", "Proof idea. So."))
+    assert (evidence.proof_of(one), evidence.proof_of(two)) == ("", "why-two")
+
+
 def test_a_statement_ends_with_its_evidence():
-    box = nodes.admonition("", nodes.paragraph("", "It holds."), label="thm-misreport")
+    box = boxed("thm-misreport")
     why = nodes.section("", nodes.title("", "Why it is so"), ids=["why"])
     doctree = document(box, why)
     evidence.add_trails(Pages({}), doctree, "book/incentives/misreport")

@@ -12,7 +12,7 @@ from mechanism.statements import CLAIMS
 from tests.site.visits import SITE
 from tools.chapters import toc_docnames
 from tools.pages.cells import LEAST_ALT
-from tools.pages.evidence import anchor
+from tools.pages.evidence import SCORED, anchor
 from tools.pages.statements import NAME, places, statements
 
 pytestmark = pytest.mark.browser  # those that need the built site
@@ -74,6 +74,16 @@ def test_every_claim_has_a_row_and_every_scored_statement_leads_there():
         hrefs = [tag["href"] for tag in box.select(".trail a")]
         for name in statement.claims:
             assert any(href.endswith(f"#{anchor(name)}") for href in hrefs), statement
+
+
+def test_every_scored_statement_leads_to_its_proof_module_and_test():
+    scored = [statement for statement in statements() if statement.kind in SCORED]
+    assert len(scored) > 20
+    for statement in scored:
+        trail = article(statement.docname).find(id=statement.label).select_one(".trail")
+        hrefs = [tag["href"] for tag in trail.select("a")]
+        for begins in ("#", "../../api/", "../../tests/"):  # proof, module, test
+            assert any(href.startswith(begins) for href in hrefs), (statement, begins)
 
 
 def test_every_picture_says_what_to_see_in_words_of_its_own():

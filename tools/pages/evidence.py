@@ -55,12 +55,29 @@ def proof_section(doctree: nodes.document) -> str:
     return ""
 
 
+def proof_of(box: nodes.Element) -> str:
+    """Return the anchor of the proof that follows a statement, or nothing: it says what it is."""
+    after = {"include_self": False, "siblings": True, "ascend": True}
+    for node in box.findall(lambda n: isinstance(n, nodes.paragraph) or is_box(n), **after):
+        if is_box(node):
+            break
+        if node.astext().startswith("Proof"):
+            node["ids"] = node["ids"] or [f"why-{box['label']}"]
+            return str(node["ids"][0])
+    return ""
+
+
+def is_box(node: nodes.Node) -> bool:
+    """Say whether a node is a statement in a box."""
+    return "label" in getattr(node, "attributes", {}) and "realtype" in node.attributes
+
+
 def trail(app: Sphinx, page: str, statement: Statement, proof: str) -> Iterator[nodes.Node]:
     """Yield the pieces of the line below a statement; names in code are linked later."""
     if proof and statement.kind in SCORED:
         yield nodes.reference("", "why it holds", internal=True, refuri=f"#{proof}")
     text = header(Chapter(page))
-    stems = {CLAIMS[name].stem for name in statement.claims} or {page.rsplit("/", 1)[-1]}
+    stems = {page.rsplit("/", 1)[-1]} | {CLAIMS[name].stem for name in statement.claims}
     for word, pattern in (("module", r"`(mechanism[\w.]*)`"), ("test", r"`(tests/[\w/]+\.py)`")):
         own = [name for name in re.findall(pattern, text) if any(s in name for s in stems)]
         if own:
@@ -74,12 +91,12 @@ def add_trails(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """End each statement with the way to its proof, module, test and claims."""
     known = {s.label: s for s in statements() if s.docname == page}
     proof = proof_section(doctree)
-    for box in doctree.findall(lambda node: "label" in getattr(node, "attributes", {})):
+    for box in doctree.findall(is_box):
         statement = known.get(box["label"])
         if not statement or not (statement.kind in SCORED or statement.claims):
             continue
         line = nodes.paragraph(classes=["trail"])
-        for number, piece in enumerate(trail(app, page, statement, proof)):
+        for number, piece in enumerate(trail(app, page, statement, proof_of(box) or proof)):
             line += [nodes.Text(" · "), piece] if number else [piece]
         if line.children:
             box += line
