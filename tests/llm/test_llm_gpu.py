@@ -125,6 +125,18 @@ def test_the_pages_show_misreports_where_the_models_are_there(run, small):
     assert reports.lying(replace(small, samples=only)) is None
 
 
+@pytest.mark.parametrize("game", outcomes.REWARDS)
+def test_recorded_retraining_agrees_with_exact_payments_and_lying_does_not_pay(game):
+    """Within 3 errors at all three size vectors; the trained laws are off by a fifth at most."""
+    recorded = reports.tiny(game)
+    assert reports.lying(recorded).holds
+    for sizes in SIZES:
+        table = prices.retraining_table(recorded, sizes).set_index("method")
+        assert table.loc["retraining", "in errors"].abs().max() < 3
+        law = table.loc["retraining, evaluated exactly"]
+        assert (law["off"].abs() <= law["exact"] / 5).all()
+
+
 def test_one_training_is_priced_from_the_trained_curve(run):
     shares, values, errors = reports.share_curve(run)
     assert shares.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0] and (errors > 0).all()

@@ -9,9 +9,16 @@ import pandas as pd
 from mechanism.core.errors import Floats
 from mechanism.llm.config import REWARDS
 from mechanism.llm.runs import exact, outcomes
-from mechanism.llm.runs.record import Recorded
+from mechanism.llm.runs.record import RECORDED, Recorded, read
 from mechanism.tables import misreports
 from mechanism.tables.trained import TRUE
+
+RETRAINED = "retrained"  # the tiny scale's record that has these models ends so
+
+
+def tiny(game: str) -> Recorded:
+    """Return the recorded run of the tiny scale in which every model for a report was trained."""
+    return read(RECORDED / f"tiny_{game}_{RETRAINED}")
 
 
 def lying(run: Recorded) -> misreports.Lying | None:
@@ -22,8 +29,8 @@ def lying(run: Recorded) -> misreports.Lying | None:
     samples = outcomes.tables(run)
     if not misreports.available(samples):
         return None
-    tiny, given = run.exact is not None, (run.settings.rewards, run.settings.lam)
-    return misreports.Lying(misreports.trained_reports(samples, *given, fixed_prompts=tiny))
+    given, known = (run.settings.rewards, run.settings.lam), run.exact is not None
+    return misreports.Lying(misreports.trained_reports(samples, *given, fixed_prompts=known))
 
 
 def exact_curves(run: Recorded) -> pd.DataFrame | None:

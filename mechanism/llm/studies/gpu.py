@@ -37,6 +37,10 @@ TINY: dict[str, Any] = {
     "trainer": "regression", "pool_samples": 1200, "fit_batch": 160, "fit_epochs": 6, "rounds": 0,
     "warmup": 0.1, "samples": 256, "support_samples": 256,
 }  # fmt: skip
+COMMANDS = {
+    "small": "make llm-gpu",
+    "tiny": "python -m mechanism.llm.studies.gpu --scale tiny --out FOLDER --seconds 3600",
+}
 
 
 def slug(name: str) -> str:
@@ -172,7 +176,7 @@ def do(
     for job in jobs:
         settings = settings_for(scale, job.game, job.seed, share)
         machine = Machine(settings, out / job.game, deadline)
-        origin = record.origin("make llm-gpu", settings)
+        origin = record.origin(COMMANDS[scale], settings)
         begun, start = time.monotonic(), machine.folder / "origin.json"
         start.write_text(json.dumps(origin, indent=1), encoding="utf-8")
         (machine.folder / "settings.json").write_text(

@@ -15,6 +15,7 @@ import typer
 
 from mechanism.llm.config import Settings
 from mechanism.llm.runs import exact, record
+from mechanism.llm.runs.reports import RETRAINED
 from mechanism.llm.studies.gpu import slug
 from mechanism.tables.candidates import INITIAL, RANDOM, SIZE_SCALE, SIZES, SOUP, trained_models
 from mechanism.tables.objective import reached
@@ -79,11 +80,11 @@ def write(folder: Path, settings: Settings, root: Path = record.RECORDED) -> Pat
     origin = json.loads((folder / "origin.json").read_text(encoding="utf-8"))
     notes = json.loads((folder / "log.json").read_text(encoding="utf-8"))
     name = record.name_of(settings) + (f"_seed{settings.seed}" if settings.seed else "")
-    out = root / (name.replace("trained", "retrained") if settings.preset == "tiny" else name)
+    out = root / (name.replace("trained", RETRAINED) if settings.preset == "tiny" else name)
     samples = samples[~samples["candidate"].str.endswith("one fit")]
     written = origin | {"settings": settings.model_dump(mode="json")}
     written["seconds"] = round(sum(note.get("job_seconds", 0) for note in notes))
-    written["seconds_note"] = "wall clock of the process, beside others on the same card"
+    written["seconds_note"] = "wall clock of the process, other work on the machine included"
     written["stages"] = {}
     laws = exact_table(folder, settings)
     if (out / "provenance.json").exists():

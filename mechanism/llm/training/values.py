@@ -12,6 +12,7 @@ import numpy as np
 
 from mechanism.core.errors import InvalidInputError
 
+FEW = 32  # prompts, below which what holds for half of them says little of the others
 PATIENCE = 8  # passes without a better fit on the other fold after which a fit ends
 
 
@@ -30,7 +31,7 @@ def fit_values(
     mask : tensor, shape (N, T)
         1.0 where there is a token; the state after the last token counts, later ones do not.
     prompt : tensor of int, shape (N,)
-        Folds are made of whole prompts.
+        Folds are made of whole prompts; of completions where prompts are fewer than `FEW`.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def fit_values(
         fix = "two folds need two training prompts or more"
         raise InvalidInputError("train_prompts", 1, "must be at least 2", fix)
     torch.manual_seed(seed)
-    fold = np.random.default_rng(seed).permutation(numbers.max() + 1)[numbers] % 2
+    owner = numbers if numbers.max() + 1 >= FEW else np.arange(len(numbers))
+    fold = np.random.default_rng(seed).permutation(owner.max() + 1)[owner] % 2
     live = torch.cat([torch.ones_like(mask[:, :1]), mask], 1).bool()
     out = torch.zeros(returns.shape, device=returns.device)
     centre, spread = returns[live].mean(0), returns[live].std(0).clamp(min=1e-6)

@@ -167,7 +167,6 @@ def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path, mo
     """
     kept, fit = [], regression.pool_values
     monkeypatch.setattr(regression, "pool_values", lambda *a: kept or kept.extend(fit(*a)) or kept)
-    monkeypatch.setitem(regression.MICRO, "cpu", SETTINGS.fit_batch)  # the same sum, in one pass
     recorded = record.read(record.RECORDED / "tiny_harmless_humor_trained")
     texts = recorded.settings.steps * recorded.settings.batch
     assert recorded.settings.trainer == "rloo"
@@ -221,6 +220,20 @@ def test_values_find_a_signal_on_prompts_that_they_have_not_seen_and_nothing_in_
     noise = torch.randn(n, t + 1, 1, generator=random)
     _, nothing = values.fit_values(features, noise, mask, prompt, 0)
     assert found > 0.8 and nothing < 0.1
+
+
+def test_values_of_few_prompts_are_fitted_on_completions_of_the_same(monkeypatch):
+    """Two prompts that want the opposite: what one says of the other is worse than nothing."""
+    random = torch.Generator().manual_seed(1)
+    n, t = 3000, 3
+    prompt = torch.arange(n) % 2
+    features = torch.randn(n, t + 1, 5, generator=random)
+    features[..., 1] = prompt[:, None].float()
+    signal = features[..., :1] * (1 - 2 * prompt[:, None, None].float())
+    _, found = values.fit_values(features, signal, torch.ones(n, t), prompt, 0)
+    monkeypatch.setattr(values, "FEW", 0)
+    _, across = values.fit_values(features, signal, torch.ones(n, t), prompt, 0)
+    assert found > 0.3 > 0 > across, (found, across)
 
 
 def test_what_cannot_be_trained_is_refused(initial):
