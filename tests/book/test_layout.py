@@ -29,8 +29,10 @@ def test_a_stem_names_one_chapter():
 ROOMS = ("core", "theorems", "experiments", "llm/rewards", "tool", "")
 
 
-# four pages on one pipeline: their modules are rooms, a module each would only repeat these
+# pages on one pipeline: their modules are rooms, a module each would only repeat these; and a page
+# that is a figure to play with
 PAGES_OF_ROOMS = {
+    "try_to_cheat": "figures/try_to_cheat",
     "llm_training": "llm/training",
     "llm_payments": "payments",
     "llm_limits": "tables",
