@@ -1,17 +1,20 @@
 """The statements: the paper's and the book's own, each with assumptions, scope and checker.
 
-Source: arXiv:2405.16276v4. `own` marks the book's; `def-4.1` checks the computation itself.
+Source: arXiv:2405.16276v4. `Claim.origin` says whose a statement is; `def-4.1` checks the
+computation itself. `DEFINITIONS` lists the definitions that say nothing that could be checked.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Literal
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.coverage import NAMED, Scope
 from mechanism.attack.games import CANDIDATES
-from mechanism.attack.spending import LEAST
+from mechanism.attack.spending import DEFAULT, DEFAULTS, LEAST
 
+Origin = Literal["paper", "ours", "definition"]
 ANY = Scope()
 SMOOTH = Scope(divergences=tuple(name for name in NAMED if name != "TotalVariation"))
 ON_SUM, ON_MAX = (Scope(SMOOTH.divergences, (how,)) for how in ("summation", "maximum"))
@@ -20,6 +23,8 @@ ON_CANDIDATES = Scope(
     ("candidates",), ("no divergence", "divergence"), tuple(CANDIDATES), strengths=()
 )
 WITNESS = Scope(normalizations=("maximum",), outcomes=("small",))  # two outcomes, one wanted
+POSITIVE = Scope(("KL", "ReverseKL", "SquaredHellinger", "JensenShannon", "Alpha"))
+MIN_MAX = Scope(normalizations=("none",), outcomes=("small",))
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ class Claim:
         ``"module:function"`` under `mechanism.theorems`.
     scope : Scope
         Kinds of games in each of which a comparison must be made at the default budget.
-    own : bool
-        The book's own statement, not the paper's.
+    origin : "paper", "ours" or "definition"
+        Whose statement it is; a definition has no checker.
     """
 
     id: str
@@ -50,7 +55,7 @@ class Claim:
     chapter: str
     checker: str
     scope: Scope = ANY
-    own: bool = False
+    origin: Origin = "paper"
 
     @property
     def stem(self) -> str:
@@ -61,6 +66,11 @@ class Claim:
     def least(self) -> int:
         """Least budget: what the checker's first piece of work takes, a search or an integral."""
         return LEAST.get(self.id, 50)
+
+    @property
+    def budget(self) -> int:
+        """Default budget: what it takes to meet every kind of game of the scope."""
+        return DEFAULTS.get(self.id, DEFAULT)
 
     @property
     def test(self) -> str:
@@ -156,16 +166,60 @@ _ALL = (
           ("all types of one group",), "practice/cycle_monotonicity",
           "cycle_monotonicity:check_prop_E_2"),
     Claim("false-names", "Splitting a group over like names never raises its payment.", (EXACT,),
-          _TOGETHER, "coalitions:check_false_names", own=True),
+          _TOGETHER, "coalitions:check_false_names", origin="ours"),
     Claim("false-names-rate", "m equal names pay at most (w span)^2 / (8 lam m) together.",
-          (EXACT, "KL"), _TOGETHER, "coalitions:check_false_names_rate", KL_ONLY, own=True),
+          (EXACT, "KL"), _TOGETHER, "coalitions:check_false_names_rate", KL_ONLY, origin="ours"),
     Claim("collusion", "Two groups can have any candidate for nothing, and gain no more than that.",
           (EXACT, "candidates, any size"), _TOGETHER, "coalitions:check_collusion", ON_CANDIDATES,
-          own=True),
+          origin="ours"),
     Claim("identity-area", "Truthful utility is the area under w v against the share of size.",
-          (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area", own=True),
+          (EXACT, "real sizes"), _AFF, "affine_maximizer:check_identity_area",
+          origin="ours"),
     Claim("one-run", "One training with random shares of size: truthful in expectation.",
           (EXACT, "shares independent of reports and of each other"), "practice/one_training",
-          "one_training:check_one_run", Scope(outcomes=("small",)), own=True),
+          "one_training:check_one_run", Scope(outcomes=("small",)), origin="ours"),
+    Claim("prop-opt", "A model is optimal exactly where condition OPT holds, dropped outcomes too.",
+          ("f convex, differentiable on x > 0", "q > 0"), "game/sw_max",
+          "optimality_condition:check_optimality_condition", SMOOTH, "ours"),
+    Claim("sharp-D.1", "For a given model Lemma D.1 holds with 1 - min p or sum |p - med p|.",
+          ("rewards normalised",), "game/rlhf_game", "rlhf_game:check_sharp_d_1", ANY, "ours"),
+    Claim("prop-zero-one", "Rewards of zeros and ones: no other report of the reward gains.",
+          ("no payments", "f strictly convex", "the optimum is positive for all reports"), _GRAD,
+          "gradient:check_zero_one", POSITIVE, "ours"),
+    Claim("prop-pair", "Truth is stationary if and only if a t is the same where reward is > 0.",
+          ("no payments", "summation normalisation", INTERIOR, "min rm = 0"), _GRAD,
+          "gradient:check_pair", ON_SUM, "ours"),
+    Claim("prop-kl-complete", "Under KL truth is optimal among rewards in two cases and no others.",
+          ("no payments", "KL", "two reward levels or more, the least 0"), _GRAD,
+          "gradient:check_kl_complete", KL_ONLY, "ours"),
+    Claim("sharp-moduli", "The rule moves by at most tanh(D/2 lam), D/4 lam, D/2 alpha; reached.",
+          (EXACT, "KL, chi-squared, f strongly convex with modulus alpha"), _EQUIVALENCE,
+          "payment_equivalence:check_sharp_moduli", SMOOTH, "ours"),
+    Claim("prop-sheets", "Payments may depend on the size by the cheapest chain of jumps, no more.",
+          (EXACT, "each size joined by straight segments"), _EQUIVALENCE,
+          "payment_equivalence:check_sheets", MIN_MAX, "ours"),
+    Claim("room", "DSIC and IR allow payments of the affine maximizer plus 0 to room, no more.",
+          ("sizes of 1 or more", "rewards normalised"), _NECESSARY, "necessary_payments:check_room",
+          ANY, "ours"),
+    Claim("sharp-noise", "The least bound on what noise of a given spread can cost, by divergence.",
+          (EXACT, "chi-squared: spread up to 8 lam"), _NOISE, "approximate_dsic:check_sharp_noise",
+          ANY, "ours"),
+    Claim("least-regret", "The least regret of any payment is minus the least mean of a cycle.",
+          ("a finite set of types of one group",), "practice/cycle_monotonicity",
+          "cycle_monotonicity:check_least_regret", ANY, "ours"),
 )  # fmt: skip
 CLAIMS: dict[str, Claim] = {claim.id: claim for claim in _ALL}
+_NAMED = (
+    Claim("def-3.1", "The valuation of a model is the expected reward under it.",
+          ("lemma-D.1", "sharp-D.1"), "game/rlhf_game", "", origin="definition"),
+    Claim("def-4.5", "Payment equivalence: payments differ by a term of the others' reports alone.",
+          ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "prop-sheets"), _EQUIVALENCE, "",
+          origin="definition"),
+    Claim("def-4.7", "A rule is continuous if close reports lead to close models.",
+          ("lemma-B.1", "prop-4.8-kl", "prop-4.8-chi2", "sharp-moduli"), _EQUIVALENCE, "",
+          origin="definition"),
+    Claim("def-E.1", "Cycle monotonicity: the lengths round every cycle of types add up to >= 0.",
+          ("prop-E.2", "least-regret"), "practice/cycle_monotonicity", "", origin="definition"),
+)  # fmt: skip
+# `assumptions` of a definition name the claims that are about it
+DEFINITIONS: dict[str, Claim] = {claim.id: claim for claim in _NAMED}

@@ -70,6 +70,8 @@ class ClaimResult:
         Where the tolerance comes from.
     fault : str
         What a rule returned that is no model or no payment; empty where nothing of the kind came.
+    missing : tuple of str
+        Kinds of games of the claim's scope in which nothing was compared; set by `claims.check`.
     """
 
     claim: str
@@ -82,6 +84,7 @@ class ClaimResult:
     coverage: Coverage = field(default_factory=Coverage)
     origin: str = ROUNDED
     fault: str = ""
+    missing: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -101,7 +104,8 @@ class ClaimResult:
             self.fault
             or f"margin {self.margin:.2e}, tolerance {self.tolerance:.1e} ({self.origin})"
         )
-        return f"{self.claim} {self.status}: {said}; {self.coverage.summary()}"
+        gap = f"; coverage incomplete: {len(self.missing)} kinds not met" if self.missing else ""
+        return f"{self.claim} {self.status}: {said}; {self.coverage.summary()}{gap}"
 
 
 def scale(game: RLHFGame | CandidateGame) -> Floats:

@@ -151,7 +151,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 class Draws(Iterator[Game]):
-    """Games until a budget is spent and, from `FLOOR` on, every stratum has been met.
+    """Games of one stratum after the other, until no further piece of work fits the budget.
 
     A checker spends the budget itself, with `spend`. A sampler of one's own has no strata.
 
@@ -162,7 +162,6 @@ class Draws(Iterator[Game]):
     3
     """
 
-    FLOOR = 1000  # the budget from which on every stratum is met
     TRIES = 4  # games of a stratum among which the one with the largest payment is taken
 
     def __init__(
@@ -175,8 +174,6 @@ class Draws(Iterator[Game]):
     ) -> None:
         self.rng, self.runs, self.piece, self.drawn = rng, Spending(budget), piece, 0
         self.kind = _kinds(games, rng, strata)
-        length = len(CANDIDATES) * 2 * len(GROUPS) if games == "candidate" else 0
-        self.least = len(strata or Strata(rng)) if games == "rlhf" else length
 
     def spend(self, evaluations: int) -> None:
         """Count runs of the mechanism."""
@@ -208,8 +205,7 @@ class Draws(Iterator[Game]):
 
     def _some(self, count: int) -> list[Game]:
         """Games of one kind."""
-        short = self.runs.budget >= self.FLOOR and self.drawn < self.least
-        if self.drawn and not short and not self.runs.room(self.piece):
+        if self.drawn and not self.runs.room(self.piece):
             raise StopIteration
         self.drawn += 1
         draw = self.kind()

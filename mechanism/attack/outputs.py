@@ -15,6 +15,7 @@ import numpy as np
 from mechanism.attack.claim_result import ClaimResult, Witness
 from mechanism.attack.coverage import coverage_of
 from mechanism.attack.games import Game
+from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import sw_max
@@ -43,14 +44,14 @@ def takes_batch(rule: Callable[..., Any]) -> bool:
     return rule is sw_max or bool(getattr(rule, "takes_batch", False))
 
 
-def check_model(game: Game, model: Any) -> None:
-    """Raise `RuleFault` unless `model` is a distribution, or the index of a candidate."""
+def check_model(game: Game, model: Any) -> Any:
+    """Model as an array (an index as an integer), or `RuleFault` where it is neither."""
     array = _array(model)
     if isinstance(game, CandidateGame):
         whole = array.shape == () and array.dtype.kind in "iu"
         if not (whole and 0 <= array < game.candidates):
             raise RuleFault(game, f"training rule: {_short(model)} is no index of a candidate")
-        return
+        return array.astype(np.intp)[()]
     if array.dtype.kind not in "fiu" or array.shape != (game.outcomes,):
         what = f"array of shape {array.shape}" if array.dtype.kind in "fiu" else _short(model)
         raise RuleFault(game, f"training rule: {what} is no model of {game.outcomes} outcomes")
@@ -61,10 +62,11 @@ def check_model(game: Game, model: Any) -> None:
         raise RuleFault(
             game, f"training rule: no distribution (least {least:.3g}, mass {mass:.9g})"
         )
+    return array.astype(np.float64)
 
 
-def check_payments(game: Game, payments: Any) -> None:
-    """Raise `RuleFault` unless `payments` are n finite numbers."""
+def check_payments(game: Game, payments: Any) -> Floats:
+    """Payments as an array, or `RuleFault` unless they are n finite numbers."""
     array = _array(payments)
     if array.dtype.kind not in "fiu" or array.shape != (game.groups,):
         what = f"array of shape {array.shape}" if array.dtype.kind in "fiu" else _short(payments)
@@ -73,6 +75,7 @@ def check_payments(game: Game, payments: Any) -> None:
         )
     if not np.isfinite(array).all():
         raise RuleFault(game, f"payment rule: {_short(array)} is not finite")
+    return array.astype(np.float64)
 
 
 def _array(value: Any) -> np.ndarray[Any, Any]:
@@ -83,7 +86,7 @@ def _array(value: Any) -> np.ndarray[Any, Any]:
 
 
 def _short(value: Any) -> str:
-    return repr(value)[:60]
+    return " ".join(repr(value).split())[:60]
 
 
 def guarded_rule(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -93,9 +96,7 @@ def guarded_rule(rule: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     @wraps(rule)
     def run(game: Any) -> Any:
-        model = rule(game)
-        check_model(game, model)
-        return model
+        return check_model(game, rule(game))
 
     return run
 
@@ -111,9 +112,7 @@ def guarded(mechanism: Mechanism) -> Mechanism:
     """
 
     def pay(game: Any) -> Any:
-        payments = mechanism.payment_rule(game)
-        check_payments(game, payments)
-        return payments
+        return check_payments(game, mechanism.payment_rule(game))
 
     return Mechanism(guarded_rule(mechanism.training_rule), pay)
 
@@ -125,6 +124,8 @@ def checker(claim: str = "") -> Callable[[Checker], Checker]:
     """
 
     def decorate(function: Checker) -> Checker:
+        if getattr(function, "guarded", False):
+            return function
         names = list(signature(function).parameters)
 
         @wraps(function)
@@ -140,6 +141,7 @@ def checker(claim: str = "") -> Callable[[Checker], Checker]:
             except RuleFault as fault:
                 return _faulty(claim or given["claim"], fault)
 
+        run.guarded = True  # type: ignore[attr-defined]
         return run  # type: ignore[return-value]
 
     return decorate

@@ -9,10 +9,15 @@ LEAST = {
     "prop-4.6": 300, "prop-4.8-kl": 40, "prop-4.8-chi2": 40, "thm-4.9": 300, "cor-4.10": 300,
     "lemma-C.1": 300, "lemma-C.2": 8, "thm-4.11-lower": 50, "thm-4.11-upper": 1, "cor-4.13": 2,
     "lemma-D.1": 10, "lemma-D.2": 2, "thm-4.12": 50, "heuristic-1": 100, "heuristic-2": 170,
-    "prop-E.2": 13, "identity-area": 300,
+    "prop-E.2": 13, "identity-area": 300, "prop-opt": 60, "sharp-D.1": 11, "prop-zero-one": 64,
+    "prop-pair": 300, "prop-kl-complete": 160, "sharp-moduli": 300, "prop-sheets": 180,
+    "room": 1300, "sharp-noise": 200, "least-regret": 13,
 }  # fmt: skip
-# claims whose pieces are integrals, which show what they cost at their end
-INTEGRALS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "identity-area")
+DEFAULT = 4000  # runs of the mechanism a claim, by default
+# where every kind of game in the scope takes another number of runs
+DEFAULTS = {"thm-4.3": 12_000, "identity-area": 100_000, "room": 16_000}
+# claims with integrals, which show what they cost at their end
+INTEGRALS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "identity-area", "one-run")
 
 
 @dataclass

@@ -115,7 +115,7 @@ def stack(first: TypeTable, second: TypeTable) -> TypeTable:
 def draw_tables(
     mechanism: Mechanism | None, games: Games, budget: int, seed: int
 ) -> Iterator[TypeTable]:
-    """Tables until `budget` runs are spent, from `Draws.FLOOR` on at least one in every stratum."""
+    """Tables of one stratum after the other, until no further one fits the budget."""
     rng = np.random.default_rng(seed)
     draws = Draws(games, rng, budget, piece=LARGEST_TABLE)
     for game, i in draws.ranked():

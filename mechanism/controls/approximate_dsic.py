@@ -7,11 +7,18 @@ import numpy as np
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game
 from mechanism.controls.planted import faulty_payments
+from mechanism.core.divergences import KL, Alpha, ChiSquared, Divergence
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.approximate_dsic import check_lemma_d_2, check_thm_4_12
+from mechanism.theorems.approximate_dsic import (
+    check_lemma_d_2,
+    check_sharp_noise,
+    check_thm_4_12,
+    sharp_loss,
+    two_outcome_loss,
+)
 from mechanism.theorems.rlhf_game import check_lemma_d_1, largest_difference
 
 Control = Callable[[int, int], ClaimResult]
@@ -43,6 +50,18 @@ def best_outcome_only(game: RLHFGame) -> Floats:
     """A rule blind to the divergence: half the mass on the outcome of most total reward."""
     best = game.scores().argmax(axis=-1)
     return np.asarray(0.5 * game.reference + 0.5 * (np.arange(game.outcomes) == best))
+
+
+def of_two_outcomes(divergence: Divergence, spread: Floats) -> Floats:
+    """What games with two outcomes can lose, for every divergence with a formula for it."""
+    known = not isinstance(divergence, Alpha)
+    return (two_outcome_loss if known else sharp_loss)(divergence, spread)
+
+
+def kl_as_chi_squared(divergence: Divergence, spread: Floats) -> Floats:
+    """Chi-squared's bound for KL."""
+    read = ChiSquared(divergence.lam) if isinstance(divergence, KL) else divergence
+    return sharp_loss(read, spread)
 
 
 CONTROLS: dict[str, dict[str, Control]] = {
@@ -90,6 +109,18 @@ CONTROLS: dict[str, dict[str, Control]] = {
         ),
         "rule not optimal": lambda budget, seed: check_thm_4_12(
             Mechanism(second_best, affine_maximizer_payments), budget=budget, seed=seed
+        ),
+    },
+    "sharp-noise": {
+        "bound 1 % lower": lambda budget, seed: check_sharp_noise(
+            lambda d, spread: np.asarray(0.99 * sharp_loss(d, spread)), budget, seed
+        ),
+        "bound 5 % higher": lambda budget, seed: check_sharp_noise(
+            lambda d, spread: np.asarray(1.05 * sharp_loss(d, spread)), budget, seed
+        ),
+        "two outcomes alone": lambda budget, seed: check_sharp_noise(of_two_outcomes, budget, seed),
+        "KL read as chi-squared": lambda budget, seed: check_sharp_noise(
+            kl_as_chi_squared, budget, seed
         ),
     },
 }

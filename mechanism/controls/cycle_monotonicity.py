@@ -8,12 +8,13 @@ import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game, Games
-from mechanism.attack.type_graph import TypeGraph
+from mechanism.attack.type_graph import TypeGraph, least_cycle_mean
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.cycle_monotonicity import (
+    check_least_regret,
     check_prop_E_2,
     draw_two_groups,
     maxmin_rlhf,
@@ -96,6 +97,18 @@ def _payment(pay: Callable[[TypeGraph], Floats | None]) -> Control:
     return lambda b, s: check_prop_E_2(None, "rlhf", b, s, pay)
 
 
+def two_cycles(lengths: Floats) -> float:
+    """Least mean of the cycles of two types: longer ones are left out."""
+    both = lengths + lengths.T
+    np.fill_diagonal(both, np.inf)
+    return float(both.min()) / 2
+
+
+def through_all(lengths: Floats) -> float:
+    """Mean of the cycle through all types in their order."""
+    return float(np.mean(lengths[np.arange(len(lengths)) - 1, np.arange(len(lengths))]))
+
+
 CONTROLS: dict[str, dict[str, Control]] = {
     "prop-E.2": {
         "Nash social welfare": _rule(nash_welfare),
@@ -109,5 +122,16 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "V 1 % too large": _payment(one_percent_of_v),
         "V the wrong way round": _payment(away_from_base),
         "direct edges for V": _payment(direct_edge),
-    }
+    },
+    "least-regret": {
+        "cycles of two types alone": lambda b, s: check_least_regret(
+            budget=b, seed=s, mean=two_cycles
+        ),
+        "length in place of the mean": lambda b, s: check_least_regret(
+            budget=b, seed=s, mean=lambda lengths: 2 * least_cycle_mean(lengths)
+        ),
+        "all types in one cycle": lambda b, s: check_least_regret(
+            budget=b, seed=s, mean=through_all
+        ),
+    },
 }

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.games import Setting
 from mechanism.core.divergences import KL, Alpha, ChiSquared
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import Normalization
@@ -105,6 +106,22 @@ def from_positive(game: RLHFGame, i: int, a: Floats, rank: Floats) -> Deviation:
     return Deviation(direction, room, np.where(apart, 0.1, 0.0))
 
 
+def any_rewards(rng: np.random.Generator, setting: Setting) -> RLHFGame:
+    """Games whose rewards are not only zeros and ones."""
+    return replace(setting, outcomes=max(3, setting.outcomes)).draw(rng)
+
+
+def first_order_only(rng: np.random.Generator, setting: Setting) -> RLHFGame:
+    """Summation: stationary truths that the second order turns into a least point."""
+    summation = setting.normalization == "summation"
+    return (gradient.twin_outcomes if summation else gradient.kl_optimal_game)(rng, setting)
+
+
+def as_chi_squared(game: RLHFGame) -> Floats:
+    """Chi-squared in place of KL."""
+    return np.asarray(sw_max(replace(game, divergence=ChiSquared(game.divergence.lam))))
+
+
 def _case(claim: str, case: Condition, norm: Normalization) -> Control:
     return lambda budget, seed: check_case(claim, ((case, norm),), budget=budget, seed=seed)
 
@@ -186,5 +203,40 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "t with its sign flipped": _case("thm-4.3", _reversed(gradient.case_1), "maximum"),
         "a halfway to the reference": _weights("thm-4.3", other_curvature),
         "a 1 % off": _weights("thm-4.3", one_per_cent),
+    },
+    "prop-zero-one": {
+        "reports of the size too": lambda budget, seed: gradient.check_zero_one(
+            budget=budget, seed=seed, sizes=True
+        ),
+        "rewards of any value": lambda budget, seed: gradient.check_zero_one(
+            budget=budget, seed=seed, draw=any_rewards
+        ),
+        "reversed rule": lambda budget, seed: gradient.check_zero_one(reversed_sign, budget, seed),
+    },
+    "prop-pair": {
+        "a at the reference": lambda budget, seed: gradient.check_pair(
+            budget=budget, seed=seed, rule=at_reference
+        ),
+        "from the greater a t to the lower": lambda budget, seed: gradient.check_pair(
+            budget=budget, seed=seed, condition=_reversed(gradient.pair)
+        ),
+        "games whose a t differs": lambda budget, seed: gradient.check_pair(
+            budget=budget, seed=seed, twins=any_rewards
+        ),
+        "frozen rule": lambda budget, seed: gradient.check_pair(frozen, budget, seed),
+    },
+    "prop-kl-complete": {
+        "reports of the size too": lambda budget, seed: gradient.check_kl_complete(
+            budget=budget, seed=seed, sizes=True
+        ),
+        "a middle value 5 % below the valuation": lambda budget, seed: gradient.check_kl_complete(
+            budget=budget, seed=seed, optimal=partial(gradient.kl_optimal_game, off=0.95)
+        ),
+        "any support where a t is constant": lambda budget, seed: gradient.check_kl_complete(
+            budget=budget, seed=seed, optimal=first_order_only
+        ),
+        "chi-squared in its place": lambda budget, seed: gradient.check_kl_complete(
+            as_chi_squared, budget, seed
+        ),
     },
 }

@@ -1,4 +1,4 @@
-"""Controls of thm-4.11-lower, thm-4.11-upper and cor-4.13."""
+"""Controls of thm-4.11-lower, thm-4.11-upper, cor-4.13 and the room."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,12 @@ from mechanism.core.sw_max import sw_max
 from mechanism.theorems.efficient_payments import checkpoint_payments, early_stopped_payments
 from mechanism.theorems.necessary_payments import (
     check_cor_4_13,
+    check_room,
     check_thm_4_11_lower,
     check_thm_4_11_upper,
+    computed_room,
+    room,
+    truthful_utility,
     witness_inputs,
 )
 
@@ -47,6 +51,17 @@ def agreeing_inputs(epsilon: float, divergence: Divergence, groups: int) -> RLHF
 def larger_inputs(epsilon: float, divergence: Divergence, groups: int) -> RLHFGame:
     """The witness with size 2 as the least size of group 1."""
     return witness_inputs(epsilon, divergence, groups).with_report(0, size=2.0)
+
+
+def room_from_two(game: RLHFGame, i: int, steps: int) -> float:
+    """The room if the least size were 2."""
+    return room(game, i, smallest=2.0, steps=steps)
+
+
+def room_at_the_favourite(game: RLHFGame, i: int, steps: int) -> float:
+    """Utility of the type that wants the group's own favourite alone."""
+    wish = np.eye(game.outcomes)[game.rewards[i].argmax()]
+    return float(truthful_utility(game.with_report(i, wish, 1.0), i))
 
 
 CONTROLS: dict[str, dict[str, Control]] = {
@@ -97,6 +112,18 @@ CONTROLS: dict[str, dict[str, Control]] = {
         ),
         "others agree": lambda budget, seed: check_cor_4_13(
             budget=budget, seed=seed, inputs=agreeing_inputs
+        ),
+    },
+    "room": {
+        "room 1 % wider": lambda budget, seed: check_room(
+            lambda *given: 1.01 * computed_room(*given), budget, seed
+        ),
+        "room 1 % narrower": lambda budget, seed: check_room(
+            lambda *given: 0.99 * computed_room(*given), budget, seed
+        ),
+        "least size 2": lambda budget, seed: check_room(room_from_two, budget, seed),
+        "the favourite of the group itself": lambda budget, seed: check_room(
+            room_at_the_favourite, budget, seed
         ),
     },
 }

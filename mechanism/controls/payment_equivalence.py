@@ -143,6 +143,21 @@ def _uniform_chi2(rng: np.random.Generator) -> RLHFGame:
     return replace(_kl_game(rng), divergence=ChiSquared(5.0))
 
 
+def _freedom(
+    factor: float, game: Game, i: int, reports: Floats, sizes: Floats
+) -> payment_equivalence.SizeFreedom:
+    found = payment_equivalence.size_freedom(game, i, reports, sizes)
+    return replace(found, freedom=factor * found.freedom)
+
+
+def direct_jumps(
+    game: Game, i: int, reports: Floats, sizes: Floats
+) -> payment_equivalence.SizeFreedom:
+    """The direct jump between two sizes in place of the cheapest chain."""
+    found = payment_equivalence.size_freedom(game, i, reports, sizes)
+    return replace(found, freedom=found.jumps)
+
+
 CONTROLS: dict[str, dict[str, Control]] = {
     "prop-4.6": _path_controls(payment_equivalence.check_prop_4_6),
     "thm-4.9": _size_controls(payment_equivalence.check_thm_4_9)
@@ -178,5 +193,27 @@ CONTROLS: dict[str, dict[str, Control]] = {
             payment_equivalence.check_lemma_B_1, payment_equivalence.strong_sharp
         ).items()
         if name != "total variation in its place"  # its bound is wide where the modulus is small
+    },
+    "sharp-moduli": {
+        "KL, 1 % tighter": lambda b, s: payment_equivalence.check_sharp_moduli(
+            kl=_tighter(payment_equivalence.kl_sharp), budget=b, seed=s
+        ),
+        "strongly convex f, 1 % tighter": lambda b, s: payment_equivalence.check_sharp_moduli(
+            strong=_tighter(payment_equivalence.strong_sharp), budget=b, seed=s
+        ),
+        "the paper's modulus called sharp": lambda b, s: payment_equivalence.check_sharp_moduli(
+            kl=payment_equivalence.kl_paper, budget=b, seed=s
+        ),
+    },
+    "prop-sheets": {
+        "no freedom in the size": lambda b, s: payment_equivalence.check_sheets(
+            lambda *given: _freedom(0.0, *given), b, s
+        ),
+        "a tenth more freedom": lambda b, s: payment_equivalence.check_sheets(
+            lambda *given: _freedom(1.1, *given), b, s
+        ),
+        "direct jumps, no chains": lambda b, s: payment_equivalence.check_sheets(
+            direct_jumps, b, s
+        ),
     },
 }

@@ -1,4 +1,4 @@
-"""Controls of def-4.1: training rules that are not the maximiser."""
+"""Controls of def-4.1 and prop-opt: rules that do not maximise, conditions that are not OPT."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,8 @@ from mechanism.attack.claim_result import ClaimResult
 from mechanism.core.errors import Floats
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
-from mechanism.theorems.sw_max import check_optimality
+from mechanism.theorems.optimality_condition import check_optimality_condition, opt_violation
+from mechanism.theorems.sw_max import check_optimality, stationarity
 
 Control = Callable[[int, int], ClaimResult]
 
@@ -35,6 +36,20 @@ def undertrained(game: RLHFGame) -> Floats:
     return np.asarray(0.999 * sw_max(game) + 0.001 * game.reference)
 
 
+def on_the_support(game: RLHFGame, policy: Floats) -> Floats:
+    """The equality alone: outcomes that are dropped may have any slope."""
+    with np.errstate(all="ignore"):
+        slopes = np.where(policy > 0, stationarity(game, policy), -np.inf)
+        missing = np.where(policy > 0, policy * (slopes.max(axis=-1, keepdims=True) - slopes), 0.0)
+    return np.asarray(missing.sum(axis=-1))
+
+
+def half_the_slope(game: RLHFGame, policy: Floats) -> Floats:
+    """The condition with half of f'."""
+    halved = replace(game, divergence=replace(game.divergence, lam=game.divergence.lam / 2))
+    return opt_violation(halved, policy)
+
+
 RULES = {
     "divergence left out": without_divergence,
     "divergence 1 % too strong": other_strength,
@@ -45,5 +60,19 @@ CONTROLS: dict[str, dict[str, Control]] = {
     "def-4.1": {
         name: lambda budget, seed, rule=rule: check_optimality(rule, budget, seed)  # type: ignore[misc]
         for name, rule in RULES.items()
-    }
+    },
+    "prop-opt": {
+        "equality on the support alone": lambda budget, seed: check_optimality_condition(
+            budget=budget, seed=seed, violation=on_the_support
+        ),
+        "half of f'": lambda budget, seed: check_optimality_condition(
+            budget=budget, seed=seed, violation=half_the_slope
+        ),
+        "rule with 0.1 % of the initial model": lambda budget, seed: check_optimality_condition(
+            undertrained, budget, seed
+        ),
+        "rule with a divergence 1 % too strong": lambda budget, seed: check_optimality_condition(
+            other_strength, budget, seed
+        ),
+    },
 }

@@ -99,7 +99,7 @@ def check_false_names_rate(
     rng = np.random.default_rng(seed)
     names = np.array([1.0, 2.0, 5.0, 10.0, 100.0])
     draw, cases = sampler("rlhf", rng, Strata(rng, (KL,))), []
-    for number in range(max(2, budget // (len(names) + 1))):
+    for number in range(max(2, budget // len(names))):
         game = _even_game(rng) if number % 2 else draw(rng)
         assert isinstance(game, RLHFGame)
         cases += _rate_cases(game, int(rng.integers(game.groups)), names, payments, bound)

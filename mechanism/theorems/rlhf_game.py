@@ -204,3 +204,56 @@ def _replay_d_1(game: RLHFGame, other: Floats, bound: Callable[[Floats], Floats]
     difference = game.rewards[0] - other
     moved = sum(p * float(d) for p, d in zip(policy, difference, strict=True))
     return float(bound(difference)) - abs(float(moved))
+
+
+def check_sharp_d_1(
+    constant: Callable[[Floats, Normalization | None], Floats] = sharp_constant,
+    budget: int = 2000, seed: int = 0,
+) -> ClaimResult:  # fmt: skip
+    """For a given model no pair of rewards moves a valuation by more than c(p), and one does.
+
+    Models are SW-Max optima of games of every stratum; ten random pairs each, and the pair of
+     `extremal_pair`, which must reach c(p). `budget` counts models times pairs.
+
+    Parameters
+    ----------
+    constant : callable
+        (policy, normalization) -> c, in place of `sharp_constant`.
+
+    Examples
+    --------
+    >>> check_sharp_d_1(budget=200).status
+    'holds'
+    """
+    rng, trials, cases = np.random.default_rng(seed), 0, list[Case]()
+    for setting in Strata(rng):
+        if trials and trials + 11 > budget:
+            break
+        game, norm = setting.draw(rng), setting.normalization
+        policy = as_floats("policy", sw_max(game))
+        first, second = (sample_rewards(rng, (10, game.outcomes), norm) for _ in range(2))
+        extremal = np.subtract(*extremal_pair(policy, norm))
+        rows = np.concatenate([second - first, extremal[None]])
+        trials += len(rows)
+        cases.append(_sharp_case(game, rows, constant))
+    return worst_case("sharp-D.1", cases, trials)
+
+
+def _sharp_case(
+    game: RLHFGame, rows: Floats, constant: Callable[[Floats, Normalization | None], Floats]
+) -> Case:
+    """Least slack of c(p) max |d| - |<p, d>|, which must be 0 at the last of the rows."""
+    unit = np.abs(rows).max(axis=-1)
+    scaled = rows[unit > 0] / unit[unit > 0, None]
+
+    def slack(policy: Floats) -> float:
+        left = float(constant(policy, game.normalization)) - np.abs(scaled @ policy)
+        return float(min(left.min(), -abs(left[-1]))) if game.outcomes > 1 else 0.0
+
+    def again() -> float:
+        return slack(np.array([float(p) for p in slow_optimum(game, game.scores())[0]]))
+
+    policy = as_floats("policy", sw_max(game))
+    return Case(
+        slack(policy), 1e-13 * (1 + game.outcomes), game, 0, None, again, comparisons=len(rows)
+    )

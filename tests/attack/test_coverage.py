@@ -8,9 +8,8 @@ from mechanism.attack.claim_result import Case, worst_case
 from mechanism.attack.coverage import Coverage, Scope, coverage_of
 from mechanism.attack.games import Draws, Strata
 from mechanism.attack.outputs import RuleFault, check_model, check_payments
-from mechanism.claims import BUDGET, CLAIMS, CONTROL_SEED, Verdict, check
+from mechanism.claims import CLAIMS, CONTROL_SEED, Verdict, check
 from mechanism.controls.planted import PLACES, FeeWhere, no_distribution
-from mechanism.core.errors import InvalidInputError
 from mechanism.theorems.affine_maximizer import check_dsic
 
 PATHS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1")
@@ -39,10 +38,12 @@ def test_every_claim_covers_its_scope_at_the_default_budget(claim):
 
 
 def test_a_gap_in_the_coverage_is_no_success():
-    result = check("def-3.3", budget=60)
-    assert result.status == "holds" and result.coverage.missing(Scope())
-    assert Verdict(CLAIMS["def-3.3"], result, {}, 0.0, budget=60).ok
-    assert not Verdict(CLAIMS["def-3.3"], result, {}, 0.0, budget=BUDGET).ok
+    claim, result = CLAIMS["def-3.3"], check("def-3.3", budget=60)
+    assert result.status == "holds" and result.missing == result.coverage.missing(Scope())
+    assert f"coverage incomplete: {len(result.missing)} kinds not met" in str(result)
+    assert Verdict(claim, result, {}, 0.0, budget=60).ok
+    assert not Verdict(claim, result, {}, 0.0, budget=claim.budget).ok
+    assert "incomplete" not in str(check("def-3.3"))
 
 
 def test_draws_of_a_small_budget_end():
@@ -88,17 +89,19 @@ BAD_MODELS = {
 
 
 @pytest.mark.parametrize("claim", WITH_MECHANISM)
-def test_payments_that_are_no_number_are_an_error(claim):
-    with pytest.raises(InvalidInputError, match="payment_rule"):
-        check(claim, Mechanism(sw_max, nan_under_summation), budget=1000)
+def test_payments_that_are_no_number_are_a_violation(claim):
+    result = check(claim, Mechanism(sw_max, nan_under_summation), budget=1000)
+    assert result.status == "violated" and "payment rule" in result.fault
+    assert result.witness.game.normalization == "summation" and not result.missing
 
 
 @pytest.mark.parametrize("claim", [*WITH_MECHANISM, "def-4.1", "thm-4.2-1", "thm-4.3", "lemma-B.1"])
 @pytest.mark.parametrize("name", BAD_MODELS)
-def test_models_that_are_no_distribution_are_an_error(claim, name):
+def test_models_that_are_no_distribution_are_a_violation(claim, name):
     bad = Mechanism(BAD_MODELS[name], affine_maximizer_payments)
-    with pytest.raises(InvalidInputError, match="training_rule"):
-        check(claim, bad, budget=300)
+    result = check(claim, bad, budget=300)
+    assert result.status == "violated" and "training rule" in result.fault
+    assert "training rule" in str(result) and result.claim == claim
 
 
 @pytest.mark.parametrize("bad", [no_distribution, lambda game: np.full(game.outcomes, np.nan)])

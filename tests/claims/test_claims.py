@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism import Mechanism, affine_maximizer_payments, sw_max
-from mechanism.claims import CLAIMS, check, run
+from mechanism.claims import CLAIMS, DEFINITIONS, check, run
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
 
@@ -16,12 +16,27 @@ IDS = (
     "def-3.2 def-3.3 def-4.1 thm-4.2-1 thm-4.2-2 thm-4.3 lemma-B.1 thm-B.2-1 thm-B.2-2 thm-B.2-3 "
     "prop-4.4 prop-4.6 prop-4.8-kl prop-4.8-chi2 thm-4.9 cor-4.10 lemma-C.1 lemma-C.2 "
     "thm-4.11-lower thm-4.11-upper cor-4.13 lemma-D.1 lemma-D.2 thm-4.12 heuristic-1 heuristic-2 "
-    "prop-E.2 false-names false-names-rate collusion identity-area one-run"
+    "prop-E.2 false-names false-names-rate collusion identity-area one-run "
+    "prop-opt sharp-D.1 prop-zero-one prop-pair prop-kl-complete sharp-moduli prop-sheets room "
+    "sharp-noise least-regret"
 ).split()
+OURS = IDS[IDS.index("false-names") :]
 
 
 def test_no_claim_is_missing():
     assert sorted(CLAIMS) == sorted(IDS)
+    assert [name for name, claim in CLAIMS.items() if claim.origin == "ours"] == OURS
+    assert {claim.origin for claim in CLAIMS.values()} == {"paper", "ours"}
+
+
+def test_definitions_are_listed_as_what_they_are():
+    assert sorted(DEFINITIONS) == ["def-3.1", "def-4.5", "def-4.7", "def-E.1"]
+    for name, definition in DEFINITIONS.items():
+        assert definition.origin == "definition" and set(definition.assumptions) <= set(CLAIMS)
+        page = (ROOT / "book" / f"{definition.chapter}.md").read_text("utf-8")
+        assert name.removeprefix("def-") in page
+        with pytest.raises(InvalidInputError, match="is a definition"):
+            check(name)
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -5,6 +5,7 @@ so that a payment can be read off the valuation-against-alpha curve of Figure 2.
 Source: our own, by the envelope theorem; Myerson (1981) for one-parameter types.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -30,7 +31,6 @@ from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 
 QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
-SHARE = 48  # runs of the budget that one area counts for, at most
 ESTIMATED = "rounding and error of the quadrature, at least 1e-11 (max |S| + lam)"
 ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
 
@@ -85,6 +85,10 @@ class Area:
     evaluations: int
 
 
+class BudgetSpent(Exception):
+    """An area needs more runs than are left."""
+
+
 def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = None) -> Floats:
     """w_i v_i of the model that group i gets by reporting `share` (...) of its size; true values.
 
@@ -101,13 +105,16 @@ def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = 
 
 
 def kinks(game: Game, i: int) -> Floats:
-    """Shares s where an outcome's probability reaches 0 (f'(0) finite, at most 40 outcomes).
+    """Shares s where an outcome's probability reaches 0 (f'(0) finite).
 
-    With mu such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)):
-    x is out where that exceeds 1. Crossings of the lines S(x), S(y) bracket the changes.
+    Above 40 outcomes the optima themselves are bisected, see `_support_changes`. Below, with mu
+    such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)): x is out
+    where that exceeds 1. Crossings of the lines S(x), S(y) bracket the changes.
     """
-    if not isinstance(game, RLHFGame) or game.divergence.interior or game.outcomes > 40:
+    if not isinstance(game, RLHFGame) or game.divergence.interior:
         return np.empty(0)
+    if game.outcomes > 40:
+        return _support_changes(game, i)
     slopes = game.sizes[i] * own_row(game, i)
     base = leave_one_out_scores(game.sizes, game.rewards)[i]
     floor = game.divergence.df(0.0)
@@ -132,47 +139,77 @@ def kinks(game: Game, i: int) -> Floats:
     return found[(found > 0) & (found < 1)]
 
 
-def _steep_ends(game: Game, i: int, mechanism: Mechanism | None) -> Floats:
+def _support_changes(game: RLHFGame, i: int, cells: int = 64, rounds: int = 20) -> Floats:
+    """Both ends of the short brackets in which the support of the optimum changes."""
+
+    def support(share: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        sizes = np.maximum(share, 1e-300) * game.sizes[i]
+        return np.asarray(sw_max(game.with_report(i, size=sizes))) > 0
+
+    grid = np.linspace(0.0, 1.0, cells + 1)
+    kept = support(grid)
+    cell, which = np.nonzero(kept[1:] != kept[:-1])
+    low, high, before = grid[cell], grid[cell + 1], kept[cell, which]
+    for _ in range(rounds if len(cell) else 0):
+        middle = (low + high) / 2
+        same = support(middle)[np.arange(len(which)), which] == before
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    found = np.unique(np.concatenate([low, high]))
+    return found[(found > 0) & (found < 1)]
+
+
+def _steep_ends(curve: Callable[[Floats], Floats]) -> Floats:
     """Points close to 0 and 1 between which the curve still moves by more than 1e-9 of it."""
     found = []
     for shares in (ENDS, 1.0 - ENDS):
-        heights = size_curve(game, i, shares, mechanism)
+        heights = curve(shares)
         moved = np.abs(np.diff(heights)) > 1e-9 * np.abs(heights).max()
         found.append(shares[: int(np.max(np.nonzero(moved)[0], initial=-1)) + 1])
     return np.concatenate(found)
 
 
-def utility_area(game: Game, i: int, mechanism: Mechanism | None = None) -> Area:
+def utility_area(
+    game: Game, i: int, mechanism: Mechanism | None = None, most: float = np.inf
+) -> Area:
     """Integrate `size_curve` over s in (0, 1): the truthful utility, by the envelope theorem.
 
     Candidate sets and total variation are summed exactly between breakpoints; the others go
     through scipy's adaptive Gauss-Kronrod rule, split at kinks and towards steep ends. The curve
     never falls (the optimum is convex in s), so it has steps but no spikes, and a step inside a
     piece shows in the difference of the two rules. That is the error reported, at least
-    1e-11 (max |S| + lam); the rule is asked for a tenth of this.
+    1e-11 (max |S| + lam); the rule is asked for a tenth of this. `BudgetSpent` is raised before
+    more than `most` runs are made.
     """
+    runs = 0
+
+    def curve(share: Floats) -> Floats:
+        nonlocal runs
+        if runs + share.size > most:
+            raise BudgetSpent
+        runs += share.size
+        return size_curve(game, i, share, mechanism)
+
     steps = isinstance(game, CandidateGame) or isinstance(game.divergence, TotalVariation)
     points = size_breakpoints(game, i) if steps else np.empty(0)
     if mechanism is None and steps:
         edges = np.concatenate([[0.0], points, [1.0]])
-        heights = size_curve(game, i, (edges[1:] + edges[:-1]) / 2)
+        heights = curve((edges[1:] + edges[:-1]) / 2)
         return Area(float(heights @ np.diff(edges)), 0.0, edges, True, len(heights))
     if mechanism is not None and steps:
         extra = points  # a rule like SW-Max jumps there
     else:
-        extra = np.concatenate([kinks(game, i), _steep_ends(game, i, mechanism)])
+        extra = np.concatenate([kinks(game, i), _steep_ends(curve)])
     cuts = np.unique(np.concatenate([[0.0], extra, [1.0]]))
     # one call a piece: given all cuts at once, scipy 1.17 does not split the worst piece first
     pieces = [
         cubature(
-            lambda s: size_curve(game, i, s[:, 0], mechanism)[:, None], [left], [right],
+            lambda s: curve(s[:, 0])[:, None], [left], [right],
             rule="gk21", rtol=0.0, atol=QUADRATURE / 10 * float(scale(game)) / (len(cuts) - 1),
             max_subdivisions=100,
         )
         for left, right in pairwise(cuts)
     ]  # fmt: skip
     edges = np.unique([[r.a[0], r.b[0]] for piece in pieces for r in piece.regions])
-    runs = 2 * len(ENDS) + sum(21 * (2 * piece.subdivisions + 1) for piece in pieces)
     error = max(sum(float(p.error[0]) for p in pieces), QUADRATURE * float(scale(game)))
     return Area(sum(float(p.estimate[0]) for p in pieces), error, edges, False, runs)
 
@@ -185,27 +222,31 @@ def check_identity_area(
 
     Sizes are reals here. It holds for every DSIC mechanism in which a group of size 0 has utility
     0, so it is a test of the payments of any mechanism (claim identity-area). The tolerance adds
-    the quadrature's error estimate. However many nodes an area takes, it counts for `SHARE` runs of
-    the budget, so that the budget buys comparisons. The replay knows the area under SW-Max without
-    a quadrature: C(S) - C(S_-i), by the oracle.
+    the quadrature's error estimate. Every node counts as a run; an area that would pass the budget
+    is broken off and compared with nothing. The replay knows the area under SW-Max without a
+    quadrature: C(S) - C(S_-i), by the oracle.
 
     >>> check_identity_area(games="candidate", budget=200).status
     'holds'
     """
-    rng, cases, trials = np.random.default_rng(seed), list[Case](), 0
-    draws = Draws(games, rng, budget)
+    rng, cases = np.random.default_rng(seed), list[Case]()
+    draws = Draws(games, rng, budget, piece=1)
     for game, i in draws.ranked():
-        case, runs = _area_case(mechanism, game, i)
+        left = budget - draws.spent - 1
+        try:  # the first is finished whatever it takes
+            case, runs = _area_case(mechanism, game, i, left if cases else np.inf)
+        except BudgetSpent:
+            draws.spend(left + 1)
+            break
         cases.append(case)
-        trials += runs
-        draws.spend(min(runs, SHARE))
-    return worst_case("identity-area", cases, trials, origin=ESTIMATED)
+        draws.spend(runs)
+    return worst_case("identity-area", cases, draws.spent, origin=ESTIMATED)
 
 
-def _area_case(mechanism: Mechanism | None, game: Game, i: int) -> tuple[Case, int]:
+def _area_case(mechanism: Mechanism | None, game: Game, i: int, most: float) -> tuple[Case, int]:
     rule = Mechanism.affine_maximizer() if mechanism is None else mechanism
     integrated = None if rule.training_rule is sw_max else mechanism
-    area, payments = utility_area(game, i, integrated), rule.payment_rule(game)
+    area, payments = utility_area(game, i, integrated, most), rule.payment_rule(game)
     utility = float(game.utilities(rule.training_rule(game), payments)[i])
     unit = float(scale(game))
     error = area.error + ERROR * unit + payment_rounding(payments)

@@ -20,6 +20,7 @@ from mechanism.theorems.approximate_dsic.bounds import (
     worst_two_outcomes,
 )
 from mechanism.theorems.approximate_dsic.check import check_lemma_d_2, check_thm_4_12
+from mechanism.theorems.approximate_dsic.sharp import check_sharp_noise
 from mechanism.theorems.approximate_dsic.tight_games import (
     sharp_divergence,
     tight_game,
@@ -37,6 +38,7 @@ __all__ = [
     "Bound",
     "affine_utilities",
     "check_lemma_d_2",
+    "check_sharp_noise",
     "check_thm_4_12",
     "dependent_noise_witness",
     "expected_gains",

@@ -36,6 +36,10 @@ from mechanism.theorems.cycle_monotonicity.other_rules import (
     nash_welfare,
     solve_slowly,
 )
+from mechanism.theorems.cycle_monotonicity.regret import (
+    check_least_regret,
+    enumerated_mean,
+)
 
 __all__ = [
     "BISECTIONS",
@@ -47,8 +51,10 @@ __all__ = [
     "Rule",
     "RuleName",
     "SurveyRow",
+    "check_least_regret",
     "check_prop_E_2",
     "draw_two_groups",
+    "enumerated_mean",
     "hand_example",
     "maxmin_rlhf",
     "nash_welfare",

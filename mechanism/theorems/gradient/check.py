@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanism.attack.claim_result import UNIT, Case, ClaimResult, worst_case
-from mechanism.attack.games import Draws, Family, Strata, pick
+from mechanism.attack.games import Family, Strata, pick
 from mechanism.attack.outputs import checker
 from mechanism.attack.spending import Spending
 from mechanism.core.normalization import Normalization
@@ -119,17 +119,13 @@ def check_case(
     rng, found, turn = np.random.default_rng(seed), list[Case](), 0
     runs = Spending(budget // 4 * 3)
     strata = [Strata(rng, families, (norm,)) for _, norm in cases]
-    cycles = 3 if budget >= Draws.FLOOR else 0  # every stratum at each class of lam
-    first = cycles * sum(map(len, strata))
-    while runs.room(LARGEST_PIECE if runs.spent >= budget // 3 else 0) or turn < first:
+    while runs.room(LARGEST_PIECE if runs.spent >= budget // 3 else 0):
         made = 0
         case, norm = cases[turn % len(cases)]
         game = draw(rng, next(strata[turn % len(cases)]))
         turn += 1
         rank = rng.random((len(game.sizes), game.outcomes))
-        if (
-            runs.spent >= budget // 3 and 3 * turn > first and turn % 2
-        ):  # the edges of the conditions
+        if runs.spent >= budget // 3 and turn % 2:  # the edges of the conditions
             game, rank, spent = (
                 near_twins(rng, game) if norm == "summation" and case not in (case_1, case_2)
                 else near_edge(rng, game, rule, training_rule)

@@ -29,6 +29,10 @@ from mechanism.theorems.necessary_payments.check import (
     check_thm_4_11_lower,
     check_thm_4_11_upper,
 )
+from mechanism.theorems.necessary_payments.room_check import (
+    check_room,
+    computed_room,
+)
 
 __all__ = [
     "CHAIN",
@@ -38,8 +42,10 @@ __all__ = [
     "PathBounds",
     "affine_payments",
     "check_cor_4_13",
+    "check_room",
     "check_thm_4_11_lower",
     "check_thm_4_11_upper",
+    "computed_room",
     "one_group_room",
     "path_bounds",
     "room",

@@ -43,6 +43,8 @@ from mechanism.theorems.payment_equivalence.moduli import (
     strong_sharp,
     swap_game,
 )
+from mechanism.theorems.payment_equivalence.sharp_moduli import check_sharp_moduli
+from mechanism.theorems.payment_equivalence.sheets import check_sheets
 from mechanism.theorems.payment_equivalence.size_jumps import (
     SizeFreedom,
     bregman_gaps,
@@ -80,6 +82,8 @@ __all__ = [
     "check_prop_4_6",
     "check_prop_4_8_chi2",
     "check_prop_4_8_kl",
+    "check_sharp_moduli",
+    "check_sheets",
     "check_thm_4_9",
     "chi2_paper",
     "chi2_sharp",

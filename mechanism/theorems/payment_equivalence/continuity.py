@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from mechanism.attack.claim_result import Case, ClaimResult, worst_case
-from mechanism.attack.games import Draws, Family, Strata
+from mechanism.attack.games import Family, Strata
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum
 from mechanism.attack.spending import Spending
@@ -127,9 +127,8 @@ def _check(
 ) -> ClaimResult:
     rng, runs, cases = np.random.default_rng(seed), Spending(budget), list[Case]()
     strata, turn = Strata(rng, families), 0
-    least = len(strata) if budget >= Draws.FLOOR else 0  # every stratum once, whatever it takes
-    while runs.room(40) or turn < least:
-        if turn % 4 < 2 or turn < least:
+    while runs.room(40):
+        if turn % 4 < 2 or turn < len(strata):
             moves = iter([random_changes(rng, next(strata), 20)])
         elif turn % 4 == 2:
             known = [
@@ -141,7 +140,7 @@ def _check(
             moves = climb(rng, next(strata).divergence, 12, 12, ratio)
         for move in moves:
             pairs = 2 * len(move.before.sizes)
-            if not runs.room(pairs) and turn >= least:
+            if not runs.room(pairs):
                 break
             cases.append(_case(move, mechanism, bound, strength))
             runs.spend(pairs)
