@@ -49,7 +49,7 @@ def test_rooms_of_a_claim_exist(name):
 
 @pytest.mark.parametrize("name", IDS)
 def test_claim_holds(name):
-    result = check(name, budget=300, seed=1)
+    result = check(name, budget=max(300, CLAIMS[name].least), seed=1)
     assert result.status == "holds", result
     assert result.claim == name and result.trials > 0
     assert result.witness is None or result.oracle_gap <= result.tolerance
