@@ -16,6 +16,7 @@ from mechanism import sweeps
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Sampler
 from mechanism.attack.outputs import checker
+from mechanism.attack.spending import DEFAULT
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
 from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
@@ -160,7 +161,7 @@ def check_arguments(ids: Sequence[str], budget: int | None, seed: int) -> None:
 
 
 def noticed(
-    control: Callable[[int, int], ClaimResult], seed: int, budget: int, least: int = 1
+    control: Callable[[int, int], ClaimResult], seed: int, budget: int = DEFAULT, least: int = 1
 ) -> bool:
     """Whether a control comes back violated: a quarter of the budget first, then all of it."""
     shares = (max(least, budget // 4), budget)

@@ -15,7 +15,10 @@ LEAST = {
 }  # fmt: skip
 DEFAULT = 4000  # runs of the mechanism a claim, by default
 # where every kind of game in the scope takes another number of runs
-DEFAULTS = {"thm-4.3": 12_000, "identity-area": 100_000, "room": 16_000}
+DEFAULTS = {
+    "thm-4.3": 12_000, "thm-B.2-1": 10_000, "thm-B.2-2": 10_000, "thm-B.2-3": 10_000,
+    "identity-area": 100_000, "room": 16_000,
+}  # fmt: skip
 # claims with integrals, which show what they cost at their end
 INTEGRALS = ("prop-4.6", "thm-4.9", "cor-4.10", "lemma-C.1", "identity-area", "one-run")
 
