@@ -6,7 +6,7 @@ Source: Equation (1) and Proposition 4.4, arXiv:2405.16276v4.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -15,9 +15,14 @@ from mechanism.core.groups import check_game
 from mechanism.core.products import leave_one_out
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
+from mechanism.core.tensors import TensorCandidates, TensorGame
 
 
-def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
+@overload
+def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats: ...
+@overload
+def affine_maximizer_payments(game: TensorGame | TensorCandidates) -> Any: ...
+def affine_maximizer_payments(game: Any) -> Any:
     """Payments (..., n) in reward units, from n + 1 optima that are computed together.
 
     The first (pivot) term is what the others could have had without i, the second what they get.
@@ -28,6 +33,8 @@ def affine_maximizer_payments(game: RLHFGame | CandidateGame) -> Floats:
     >>> affine_maximizer_payments(game).round(4)
     array([0.1201, 0.1201])
     """
+    if isinstance(game, TensorGame | TensorCandidates):
+        return game.payments()
     check_game(game)
     if isinstance(game, CandidateGame):
         return _candidate_payments(game)

@@ -8,6 +8,7 @@ Source: Definition 4.1, arXiv:2405.16276v4.
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from mechanism.core.groups import Model, check_game
 from mechanism.core.multiplier import Root
 from mechanism.core.products import dot
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
+from mechanism.core.tensors import TensorCandidates, TensorGame
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class SWMaxSolution:
     iterations: NDArray[np.int_]
 
 
-def sw_max(game: RLHFGame | CandidateGame) -> Model:
+@overload
+def sw_max(game: RLHFGame | CandidateGame) -> Model: ...
+@overload
+def sw_max(game: TensorGame | TensorCandidates) -> Any: ...
+def sw_max(game: Any) -> Any:
     """Model that the SW-Max rule trains: a policy (..., m), or the index of a candidate (...).
 
     Ties: for a divergence that is strictly convex there are none. Under total variation an outcome
@@ -69,6 +75,8 @@ def sw_max(game: RLHFGame | CandidateGame) -> Model:
     >>> sw_max(RLHFGame([[1.0, 0.0]], [2], [0.5, 0.5], KL(1.0))).round(4)
     array([0.8808, 0.1192])
     """
+    if isinstance(game, TensorGame | TensorCandidates):
+        return game.policy()
     check_game(game)
     if isinstance(game, CandidateGame):
         return np.asarray(np.argmax(game.scores(), axis=-1))[()]
