@@ -40,9 +40,11 @@ def weighted_rows(weights: Floats, rows: Floats) -> Floats:
         return np.asarray(np.vecmat(weights, rows))
     if width == 0:
         return np.asarray(np.einsum("...n,...nm->...m", weights, rows))
-    starts = range(0, m, width)
-    parts = [np.vecmat(weights, rows[..., start : start + width]) for start in starts]
-    return np.concatenate(parts, axis=-1)
+    total = np.empty((*np.broadcast_shapes(weights.shape[:-1], rows.shape[:-2]), m))
+    for start in range(0, m, width):
+        piece = slice(start, start + width)
+        np.vecmat(weights, rows[..., piece], out=total[..., piece])
+    return total
 
 
 def means(rows: Floats, weights: Floats) -> Floats:

@@ -80,7 +80,7 @@ def sw_max(game: Any) -> Any:
     check_game(game)
     if isinstance(game, CandidateGame):
         return np.asarray(np.argmax(game.scores(), axis=-1))[()]
-    return _solve_blocks(game.scores(), game.reference, game.divergence)[0]
+    return _solve_blocks(game.scores(), game.reference, game.divergence, overwrite=True)[0]
 
 
 def optimal_policies(
@@ -157,9 +157,12 @@ def _flat_gap(divergence: Divergence, gaps: Floats, policy: Floats, reference: F
 
 
 def _solve_blocks(
-    scores: Floats, reference: Floats, divergence: Divergence
+    scores: Floats, reference: Floats, divergence: Divergence, overwrite: bool = False
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int_]]:
-    """Solve all games, block by block: policies (..., m), slopes, deficits, iterations (...)."""
+    """Solve all games, block by block: policies (..., m), slopes, deficits, iterations (...).
+
+    With `overwrite` the policies may take the place of the scores, which spares their pages.
+    """
     m = scores.shape[-1]
     batch = np.broadcast_shapes(scores.shape[:-1], reference.shape[:-1])
     rows = np.broadcast_to(scores, (*batch, m)).reshape(-1, m)
@@ -167,7 +170,8 @@ def _solve_blocks(
         references = np.broadcast_to(reference.reshape(1, m), rows.shape)
     else:
         references = np.broadcast_to(reference, (*batch, m)).reshape(-1, m)
-    policy = np.empty(rows.shape)
+    fresh = overwrite and batch == scores.shape[:-1]
+    policy = scores.reshape(-1, m) if fresh else np.empty(rows.shape)
     slope, deficit = np.empty(len(rows)), np.empty(len(rows))
     iterations = np.empty(len(rows), dtype=int)
     height = max(1, multiplier.BLOCK // m)
@@ -175,7 +179,7 @@ def _solve_blocks(
         block = slice(start, start + height)
         gaps = policy[block]
         with np.errstate(all="ignore"):
-            flat = _write_gaps(rows[block], divergence.lam, gaps) <= divergence.flat
+            flat = _write_gaps(rows[block], divergence.lam, gaps, divergence.flat)
             near = _flat_root(divergence, gaps[flat], references[block][flat])
             root = find_root(divergence, gaps, references[block])
         if root.policy is not gaps:
@@ -191,17 +195,18 @@ def _solve_blocks(
     return policy.reshape(*batch, m), *shaped
 
 
-def _write_gaps(scores: Floats, lam: float, out: Floats) -> Floats:
-    """Write d = (max S - S) / lam >= 0 into `out`; return the largest gap of each row."""
+def _write_gaps(scores: Floats, lam: float, out: Floats, flat: float) -> NDArray[np.bool_]:
+    """Write d = (max S - S) / lam >= 0 into `out`; say in which rows no d is above `flat`."""
     best = scores.max(axis=-1, keepdims=True)
-    largest = np.zeros(len(scores))
+    small = np.ones(len(scores), dtype=bool)
 
     def write(piece: Floats, gaps: Floats) -> None:
         np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
-        np.maximum(largest, gaps.max(axis=-1), out=largest)
+        if small.any():  # one large gap settles it: no need to look on
+            np.logical_and(small, gaps.max(axis=-1) <= flat, out=small)
 
     multiplier.in_pieces(write, scores, out)
-    return largest
+    return small
 
 
 def _flat_root(

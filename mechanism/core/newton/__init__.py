@@ -19,6 +19,7 @@ from mechanism.core.errors import Floats
 MAX_ITERATIONS = 200
 Curve: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
 VECTOR = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # exponents of which a vector unit does several at once
+MANY, SAMPLE = 1 << 16, 1 << 12  # outcomes from which a sample of them comes first
 NARROW = 128  # outcomes up to which other powers are faster one by one than through numpy
 
 
@@ -50,11 +51,25 @@ def find_roots(
     `curve` gives the norm of exponent e and its slope; machine code works it out from `offsets` and
     `weights`, with the steps of `by_numpy`.
     """
-    roots = compiled_roots() if e in VECTOR or offsets.shape[-1] <= NARROW else None
-    if roots is None:
+    m = offsets.shape[-1]
+    if compiled_roots() is None:
         return by_numpy(curve, start, low, high)
     if weights.strides[0] == 0:  # one reference for all rows
         weights = weights[:1]
+    if m >= MANY:  # a sample's root is near: only the last steps need all outcomes
+        sample = slice(m // SAMPLE // 2, None, m // SAMPLE)
+        some, share = offsets[:, sample], weights[:, sample] * (m / SAMPLE)
+        start = _by_machine(some, share, e, start, low, high)[0]
+    if e in VECTOR or m <= NARROW:
+        return _by_machine(offsets, weights, e, start, low, high)
+    return by_numpy(curve, start, low, high)
+
+
+def _by_machine(
+    offsets: Floats, weights: Floats, e: float, start: Floats, low: Floats, high: Floats
+) -> tuple[Floats, NDArray[np.int_]]:
+    roots = compiled_roots()
+    assert roots is not None
     root, count = np.array(start[:, 0]), np.empty(len(start))
     rows = np.ascontiguousarray(offsets), np.ascontiguousarray(weights)
     roots(*rows, e, root, low[:, 0].copy(), high[:, 0].copy(), count)
