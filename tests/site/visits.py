@@ -38,11 +38,16 @@ def listen(page, root: str) -> tuple[list[str], list[str]]:
     errors, outside = [], []
     page.on("console", lambda said: said.type == "error" and errors.append(said.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("requestfailed", lambda request: errors.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: aborted(request) or errors.append(request.url))
     page.on("response", lambda r: r.status >= 400 and errors.append(f"{r.status}: {r.url}"))
     inside = (root, "data:", "blob:", "about:")
     page.on("request", lambda r: r.url.startswith(inside) or outside.append(r.url))
     return errors, outside
+
+
+def aborted(request) -> bool:
+    """Say whether the page itself was left (closed, reloaded) before this request was answered."""
+    return request.failure == "net::ERR_ABORTED"
 
 
 def load(context, root: str, name: str):
