@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mechanism.attack.claim_result import ClaimResult
+from mechanism.attack.claim_result import ClaimResult, scale
 from mechanism.attack.games import Game
 from mechanism.attack.reports import zero_payments
 from mechanism.controls.planted import faulty_payments, planted
@@ -51,6 +51,17 @@ def entry_fee(game: Game) -> Floats:
     return np.asarray(affine_maximizer_payments(game) + 0.01 * game.groups)
 
 
+def subsidy(game: Game) -> Floats:
+    """Give everyone the same amount: honest and voluntary, yet some payments are negative."""
+    return np.asarray(affine_maximizer_payments(game) - 0.01 * game.groups)
+
+
+def fee_near_rounding(game: Game) -> Floats:
+    """A fee of 3e-11 of the game's scale on the spread of the own scores."""
+    fee = 3e-11 * scale(game) * np.ptp(game.scores()) / np.abs(game.scores()).max()
+    return np.asarray(affine_maximizer_payments(game) + fee)
+
+
 def one_percent_on_the_largest(game: Game) -> Floats:
     """Payments 1 % too high, on the games with the largest payments only."""
     payments = affine_maximizer_payments(game)
@@ -74,6 +85,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
         "1 % on the largest payments": _of(
             check_dsic, Mechanism(sw_max, one_percent_on_the_largest)
         ),
+        "fee near rounding": _of(check_dsic, Mechanism(sw_max, fee_near_rounding)),
         "divergence left out": _of(check_dsic, Mechanism(sw_max, without_divergence)),
         "blind to sizes": _of(check_dsic, Mechanism(sw_max, blind_to_size)),
         "square roots of sizes": _of(
@@ -89,6 +101,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
         **planted(check_prop_4_4),
         **faulty_payments(check_prop_4_4),
         "payments 1 % too low": _of(check_prop_4_4, paying(0.99)),
+        "subsidy": _of(check_prop_4_4, Mechanism(sw_max, subsidy)),
         "entry fee": _of(check_prop_4_4, Mechanism(sw_max, entry_fee)),
         "divergence left out": _of(check_prop_4_4, Mechanism(sw_max, without_divergence)),
     },

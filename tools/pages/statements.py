@@ -22,6 +22,16 @@ OWN = {  # claims without a number of the paper, and the label of their statemen
     "heuristic-1": "def-heuristic-1",
     "heuristic-2": "def-heuristic-2",
     "identity-area": "prop-area",
+    "prop-opt": "prop-opt",
+    "sharp-D.1": "prop-sharp-d-1",
+    "prop-zero-one": "prop-zero-one",
+    "prop-pair": "prop-pair",
+    "prop-kl-complete": "prop-kl-complete",
+    "sharp-moduli": "prop-moduli",
+    "prop-sheets": "prop-sheets",
+    "room": "thm-4-11",
+    "sharp-noise": "thm-sharp",
+    "least-regret": "prop-rochet",
 }
 PROOF = re.compile(r"(Why (it|this|nothing)|Proof|The certificate)")
 NAME = re.compile(
