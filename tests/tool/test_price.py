@@ -228,7 +228,15 @@ def test_pipes_interrupts_and_ascii(hand):
     assert ascii.returncode == 0 and b"Traceback" not in ascii.stderr
 
 
-def test_ctrl_c_stops_a_running_statement():
+@pytest.fixture
+def interruptible():
+    """A process in which Ctrl-C counts: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_a_running_statement(interruptible):
     with Engine(quiet=True) as engine:
         timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
         timer.start()
