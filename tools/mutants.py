@@ -115,10 +115,11 @@ def core(mutant: Mutant, root: Path) -> dict[str, bool]:
 
 
 def checkers(mutant: Mutant, root: Path) -> dict[str, bool]:
-    """Say which control goes unnoticed in a copy whose checkers are broken."""
+    """Say which control goes unnoticed in a copy whose checkers are broken, or ends in an error."""
     command = [sys.executable, "-W", "ignore", "-c", UNNOTICED.format(claims=mutant.claims)]
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    return {f"control [{ran.stdout.strip()}]": ran.returncode == 1 and bool(ran.stdout)}
+    told = ran.stdout.strip() or "error: " + ran.stderr.strip().rsplit("\n", 1)[-1][:60]
+    return {f"control [{told}]": ran.returncode == 1}
 
 
 def main() -> int:

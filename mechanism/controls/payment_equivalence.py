@@ -7,6 +7,7 @@ import numpy as np
 
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.games import Game, draw_candidate_game
+from mechanism.attack.reports import constant_report
 from mechanism.attack.type_graph import shortest_paths
 from mechanism.controls.planted import faulty_payments, planted
 from mechanism.core.divergences import KL, ChiSquared, Divergence, TotalVariation
@@ -118,8 +119,20 @@ def _weaker(game: RLHFGame) -> Floats:
 
 def _stronger_for_the_large(game: RLHFGame) -> Floats:
     """SW-Max whose lam grows with the size of each group."""
+    return np.asarray(sw_max(_strengthened(game)))
+
+
+def _strengthened(game: RLHFGame) -> RLHFGame:
     lam = game.divergence.lam * (1 + game.sizes.sum() / 10)
-    return np.asarray(sw_max(replace(game, divergence=replace(game.divergence, lam=lam))))
+    return replace(game, divergence=replace(game.divergence, lam=lam))
+
+
+def _joined(game: RLHFGame) -> Floats:
+    """Its payments, right at each size and the same for all sizes at the constant report."""
+    strong = _strengthened(game)
+    flat = [strong.with_report(i, reward=constant_report(game, i)) for i in range(game.groups)]
+    there = [affine_maximizer_payments(one)[i] for i, one in enumerate(flat)]
+    return np.asarray(affine_maximizer_payments(strong) - np.array(there))
 
 
 def _free(game: Game) -> Floats:
@@ -164,7 +177,7 @@ CONTROLS: dict[str, dict[str, Control]] = {
     | {
         "model depends on the size at the constant report": lambda b, s: (
             payment_equivalence.check_thm_4_9(
-                Mechanism(_stronger_for_the_large, _free), "rlhf", b, s
+                Mechanism(_stronger_for_the_large, _joined), "rlhf", b, s
             )
         )
     },
