@@ -34,7 +34,7 @@ PROBE = """
 import sys
 from mechanism.claims import check
 for claim, games in {pairs!r}:
-    if check(claim, None, games, 600).status != "holds":
+    if check(claim, None, games).status != "holds":
         sys.exit(1)
 """
 
