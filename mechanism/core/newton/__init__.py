@@ -1,7 +1,7 @@
 """Safeguarded Newton for many rows at once: numpy's path, and machine code where there is numba.
 
 `pip install "mechanism[fast]"` installs it. It is asked for at the first equation, so that the
-import of the core stays light: under a second then, and a few seconds once, when the machine code is
+import of the core stays light: some 0.3 s then, and a few seconds once, when the machine code is
 made and kept in `__pycache__`. `MECHANISM_ACCELERATOR=off` in the environment leaves it out.
 """
 
