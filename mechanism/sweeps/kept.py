@@ -29,13 +29,14 @@ class Kept:
     folder: Path | None = None
 
     def found(self) -> dict[int, Any]:
-        """Results of the tasks that were finished earlier, by number; broken files do not count."""
+        """Results of the tasks that were finished earlier, by number; a broken file is told."""
         found = {}
         for path in sorted(self.folder.glob("*.pickle")) if self.folder else ():
+            content = path.read_bytes()
             try:
-                found[int(path.stem)] = pickle.loads(path.read_bytes())
-            except Exception:
-                continue
+                found[int(path.stem)] = pickle.loads(content)
+            except Exception as reason:  # a damaged pickle raises anything; the task is done again
+                _say(f"{path.name} is damaged ({reason}): its task is done again")
         return found
 
     def save(self, number: int, result: Any) -> None:

@@ -40,7 +40,7 @@ def test_a_budget_is_a_ceiling_and_is_used(name):
     claim, budget = CLAIMS[name], 8000 if name == "identity-area" else 2500
     result = check(name, budget=budget, seed=6)
     if name != "one-run":  # its tables are quadratures of one size each
-        assert 0.85 * budget <= result.trials <= budget, result
+        assert 0.9 * budget <= result.trials <= budget, result
     assert result.missing == result.coverage.missing(claim.scope)
 
 
@@ -183,5 +183,6 @@ returned = st.sampled_from([None, 0, 1.0, "a", [], [0.0], {}, np.eye(2), np.nan,
 def test_whatever_rules_return(model, payments, claim):
     mechanism = Mechanism(lambda game: model, lambda game: payments)
     result = check(claim, mechanism, "candidate", budget=50)
-    assert result.status in ("violated", "undecided") or not result.fault
-    assert json.dumps(str(result))
+    assert result.fault and result.status == "violated"  # payments here fit no game of two or more
+    assert isinstance(result.witness.game, CandidateGame)
+    assert json.loads(json.dumps({"fault": result.fault, "margin": float(result.margin)}))

@@ -88,7 +88,9 @@ def test_an_interrupted_sweep_goes_on_and_leaves_nothing_once_finished(runs):
 
 
 @pytest.mark.parametrize("change", ["code", "task", "work", "shared", "broken file", "no name"])
-def test_a_task_is_found_again_only_by_a_sweep_that_would_do_the_same(runs, monkeypatch, change):
+def test_a_task_is_found_again_only_by_a_sweep_that_would_do_the_same(
+    runs, monkeypatch, capsys, change
+):
     folder, begun = runs
     name, tasks, work, shared = "squares", range(5), squared, (begun,)
     interrupted(begun)
@@ -103,6 +105,8 @@ def test_a_task_is_found_again_only_by_a_sweep_that_would_do_the_same(runs, monk
     name = None if change == "no name" else name
     assert ordered(work, tasks, Where(name=name), *shared) == [k * k for k in tasks]
     assert len(attempts(begun)[0]) == 2
+    told = "000000.pickle is damaged" in capsys.readouterr().err
+    assert told == (change == "broken file")
 
 
 def test_a_killed_command_goes_on(runs):

@@ -114,9 +114,8 @@ def test_control_is_noticed(name, games):
 @pytest.mark.parametrize("games", ["rlhf", "candidate"])
 @pytest.mark.parametrize("factor", [1.01, 0.99])
 def test_one_per_cent_on_the_largest_one_per_cent_is_noticed(factor, games):
-    mechanism = Mechanism(sw_max, on_the_largest(factor))
-    result = check_dsic(mechanism, games, budget=8000, seed=8)
-    assert result.status == "violated" and result.trials <= 8000
+    result = check_dsic(Mechanism(sw_max, on_the_largest(factor)), games, seed=8)
+    assert result.status == "violated" and result.trials <= 2000
 
 
 @pytest.mark.parametrize("games", ["rlhf", "candidate"])
@@ -138,7 +137,7 @@ def test_paper_s_mechanism_holds(check, games, seed):
     result = check(games=games, budget=1000, seed=seed)
     assert result.status == "holds", result
     assert result.oracle_gap <= result.tolerance < 1e-8
-    assert result.trials >= 0.85 * 1000
+    assert result.trials >= 0.9 * 1000
     assert result.trials <= 1000 or check is check_identity_area  # its first area is finished
 
 

@@ -19,7 +19,7 @@ from mechanism.attack.games import Game, Games
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.attack.reports import report_sizes
-from mechanism.attack.type_tables import TypeTable, draw_tables
+from mechanism.attack.type_tables import LARGEST_TABLE, TypeTable, draw_tables
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments, leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
@@ -49,7 +49,8 @@ def check_dsic(
 ) -> ClaimResult:
     """Definition 3.2: no group gains by another report of reward and size (claim def-3.2).
 
-    Three fifths of `budget` go into type tables, the rest into searches from the worst of them:
+    Four fifths of `budget` go into type tables, stratum by stratum, and the rest into searches from
+    the worst of them, and into more tables where no search fits:
     `gradient_search` for the paper's mechanism, `derivative_free_search` for any other.
 
     Parameters
@@ -73,8 +74,8 @@ def check_dsic(
     >>> check_dsic(budget=200).status
     'holds'
     """
-    tables = list(draw_tables(mechanism, games, 3 * budget // 5, seed))
-    return worst_case("def-3.2", *_dsic_cases(mechanism, tables, budget, seed))
+    cases, tables, searched = _dsic_cases(mechanism, games, budget, seed)
+    return worst_case("def-3.2", cases, _runs(tables) + searched)
 
 
 @checker("def-3.3")
@@ -112,11 +113,10 @@ def check_prop_4_4(
     >>> check_prop_4_4(budget=200).status
     'holds'
     """
-    tables = list(draw_tables(mechanism, games, 3 * budget // 5, seed))
-    cases, trials = _dsic_cases(mechanism, tables, budget, seed)
+    cases, tables, searched = _dsic_cases(mechanism, games, budget, seed)
     for table in tables:
         cases += [_ir_case(mechanism, table), _sign_case(mechanism, table)]
-    return worst_case("prop-4.4", cases, trials)
+    return worst_case("prop-4.4", cases, _runs(tables) + searched)
 
 
 def _runs(tables: list[TypeTable]) -> int:
@@ -124,10 +124,12 @@ def _runs(tables: list[TypeTable]) -> int:
 
 
 def _dsic_cases(
-    mechanism: Mechanism | None, tables: list[TypeTable], budget: int, seed: int
-) -> tuple[list[Case], int]:
+    mechanism: Mechanism | None, games: Games, budget: int, seed: int
+) -> tuple[list[Case], list[TypeTable], int]:
+    """Cases, tables, and the runs of the searches; what no search takes goes into more tables."""
+    tables = list(draw_tables(mechanism, games, 4 * budget // 5, seed))
     cases = [_dsic_case(mechanism, table) for table in tables]
-    trials = _runs(tables)
+    trials = first = _runs(tables)
     for case in sorted(cases, key=lambda case: case.ratio):
         i = 0 if case.group is None else case.group
         if trials + _least_search(mechanism, case.game, i) > budget:
@@ -135,7 +137,11 @@ def _dsic_cases(
         found = _search(mechanism, case.game, i, budget - trials, seed)
         trials += found.evaluations
         cases.append(_response_case(mechanism, found))
-    return cases, trials
+    more = []
+    if budget - trials >= LARGEST_TABLE:
+        more = list(draw_tables(mechanism, games, budget - trials, seed + 1))
+        cases += [_dsic_case(mechanism, table) for table in more]
+    return cases, tables + more, trials - first
 
 
 def _dsic_case(mechanism: Mechanism | None, table: TypeTable) -> Case:
