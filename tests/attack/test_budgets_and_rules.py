@@ -18,6 +18,7 @@ from mechanism import (
 )
 from mechanism.attack.spending import INTEGRALS
 from mechanism.claims import CLAIMS, check, run
+from mechanism.controls import cycle_monotonicity
 
 PAY = affine_maximizer_payments
 
@@ -57,6 +58,11 @@ def test_budgets_are_kept_by_mechanisms_of_users():
             made = 0
             check("def-3.2", Mechanism(counted, PAY), games, budget)
             assert made <= 1.2 * budget + 10  # the replay of the witness, searches' own truths
+
+
+@pytest.mark.parametrize("name", cycle_monotonicity.CONTROLS["prop-E.2"])
+def test_a_round_of_several_searches_fits_the_budget_as_a_whole(name):
+    assert cycle_monotonicity.CONTROLS["prop-E.2"][name](2000, 1).trials <= 2000
 
 
 def test_run_refuses_before_it_starts():
