@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 export HF_HUB_OFFLINE=1 TQDM_DISABLE=1 PYTHONUNBUFFERED=1 OMP_NUM_THREADS=4
 export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
 mkdir -p "$out"
-for process in 0 1; do
+for process in 0 1 2; do
   "${PYTHON:-python3}" -m mechanism.llm.studies.gpu --process "$process" \
     --seconds "$seconds" --out "$out/$process" > "$out/$process.log" 2>&1 &
 done

@@ -12,7 +12,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.figures.llm.misreports import plot_reports
 from mechanism.figures.llm.payments import plot_payments
 from mechanism.llm.runs import exact, outcomes, prices, record, reports
-from mechanism.llm.studies import gpu, gpu_record
+from mechanism.llm.studies import gpu, gpu_record, gpu_rloo
 from mechanism.llm.studies.gpu_plan import EVERYTHING, Job
 from mechanism.tables.candidates import SIZES, from_table
 from mechanism.tables.trained import TRUE, objectives, sw_max_model
@@ -161,6 +161,20 @@ def test_what_the_time_does_not_allow_is_named(tmp_path):
     assert list(gpu.work(made, job, seconds_a_model=1e9)) == list(job.models)
     assert json.loads((made.folder / "log.json").read_text(encoding="utf-8"))
     assert not list(made.folder.glob("*.parquet"))
+
+
+def test_rloo_is_trained_on_as_many_completions_and_named_apart(tmp_path):
+    """40 + 20 completions to each of 4 prompts are 240: four steps of 4 prompts times 16."""
+    settings = gpu_rloo.rloo_settings(machine(tmp_path).settings)
+    made = gpu.Machine(settings, tmp_path, time.monotonic() + 600)
+    assert made.folder.name == "harmless_humor_0_rloo" and settings.warmup == 0.1
+    job = Job("harmless_humor", 0, {"RLOO": frozenset({"humor"})}, rloo=True)
+    assert list(gpu.work(made, job, 0.0)) == []
+    log = json.loads((made.folder / "adapter_humor" / "log.json").read_text(encoding="utf-8"))
+    steps = [line for line in log if "grad_norm" in line]
+    assert len(steps) * settings.batch == settings.batch * round(240 / settings.batch)
+    assert {path.stem for path in made.folder.glob("*.parquet")} == {"initial", "humor"}
+    assert list(gpu.work(made, job, 1e9)) == ["humor"]
 
 
 def test_a_run_of_some_models_completes_an_earlier_record(folder, run, tmp_path):

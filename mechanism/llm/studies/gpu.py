@@ -21,6 +21,7 @@ from mechanism.llm.config import REWARDS, Settings, preset
 from mechanism.llm.models import policies, soups
 from mechanism.llm.rewards import tasks
 from mechanism.llm.runs import evaluate, record
+from mechanism.llm.studies import gpu_rloo
 from mechanism.llm.studies.gpu_plan import EVERYTHING, PLAN, Job
 from mechanism.llm.training import pool, regression, rounds
 from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
@@ -72,7 +73,8 @@ class Machine:
         self.train = tasks.prompts(s, "train", s.train_prompts, self.tokenizer)
         self.held = tasks.prompts(s, "held-out", s.held_out_prompts, self.tokenizer)
         self.rewards = tasks.rewards(s, [*s.rewards, RANDOM])
-        self.folder = self.out / f"{s.game}_{s.seed}"
+        ending = f"_{gpu_rloo.FOLDER}" if s.trainer == "rloo" else ""
+        self.folder = self.out / f"{s.game}_{s.seed}{ending}"
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "log.json"
         self.notes = json.loads(log.read_text("utf-8")) if log.exists() else []
@@ -153,11 +155,27 @@ def base(machine: Machine, first: pool.Pool, known: regression.Values, points: i
     machine.note(soups=points)
 
 
+def by_rloo(machine: Machine, job: Job, seconds_a_model: float) -> Iterator[str]:
+    """Sample the initial model; train for single rewards by RLOO; yield what is left out."""
+    machine.sample(INITIAL)
+    for name in job.models:
+        if machine.left < max(seconds_a_model, 1.2 * machine.slowest):
+            yield name
+            continue
+        start = time.monotonic()
+        gpu_rloo.fit(machine, name)
+        machine.slowest = max(machine.slowest, time.monotonic() - start)
+        machine.note(model=name, seconds=round(time.monotonic() - start, 1))
+
+
 def work(machine: Machine, job: Job, seconds_a_model: float) -> Iterator[str]:
     """Make everything of one job in order; yield the names of what is left out.
 
     Only models of single rewards get rounds of their own; the others are fitted to the pool alone.
     """
+    if job.rloo:
+        yield from by_rloo(machine, job, seconds_a_model)
+        return
     first, known = machine.draw()
     if job.base:
         base(machine, first, known, job.soups)
@@ -175,6 +193,7 @@ def do(
     """Do jobs one after the other, each with a model and a pool of its own."""
     for job in jobs:
         settings = settings_for(scale, job.game, job.seed, share)
+        settings = gpu_rloo.rloo_settings(settings) if job.rloo else settings
         machine = Machine(settings, out / job.game, deadline)
         origin = record.origin(COMMANDS[scale], settings)
         begun, start = time.monotonic(), machine.folder / "origin.json"

@@ -30,12 +30,15 @@ class Costs:
         One pass of a fit over 1000 completions.
     evaluate : float
         Drawing and scoring of 1000 completions on held-out prompts.
+    step : float
+        One step of RLOO of 1000 completions; not measured, but twice a drawing and a fit.
     """
 
     load: float = 28.0
     draw: float = 29.0 / 20.48
     fit: float = 13.0 / 40.96
     evaluate: float = 3.5 / 1.024
+    step: float = 2 * (29.0 / 20.48 + 13.0 / 40.96)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Job:
         tables complete an earlier record of the same game and seed.
     soups : int
         Soups, ends included.
+    rloo : bool
+        Whether the models are trained by RLOO instead, each for one reward, without a pool.
     """
 
     game: str
@@ -60,6 +65,7 @@ class Job:
     questions: Questions
     base: bool = False
     soups: int = 3
+    rloo: bool = False
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -87,22 +93,24 @@ def lies(sizes: tuple[float, float] = TRUE) -> dict[str, frozenset[str]]:
 
 REST = {f"payments at {a:g}, {b:g}": payments((a, b)) for a, b in SIZES if (a, b) != TRUE}
 AT_TRUE = {"payments": payments(TRUE)}
-SUMS = {sw_max_model(sizes): frozenset({sw_max_model(sizes)}) for sizes in SIZES}
 CONTROL = {"is the control trained too": frozenset({RANDOM})}
+MISSING = AT_TRUE | lies() | REST  # of harmless_humor, whose control is there
+EVERYTHING = MISSING | CONTROL  # of one game and seed, from one pool
 PLAN: tuple[tuple[Job, ...], ...] = (
     (
-        Job("harmless_humor", 0, AT_TRUE | lies()),
         Job("harmless_humor", 2, {}, base=True),
-        Job("faithful_summary", 2, {}, base=True),
-        Job("harmless_humor", 0, REST),
+        Job("harmless_humor", 0, MISSING),
     ),
     (
-        Job("faithful_summary", 0, AT_TRUE | lies() | SUMS | CONTROL),
+        Job("faithful_summary", 0, EVERYTHING),
+        Job("harmless_humor", 0, {"RLOO": frozenset({"harmless"})}, rloo=True),
+    ),
+    (
         Job("faithful_summary", 1, {}, base=True),
-        Job("faithful_summary", 0, REST),
+        Job("faithful_summary", 2, {}, base=True),
+        Job("faithful_summary", 0, {"RLOO": frozenset({"faithful"})}, rloo=True),
     ),
 )
-EVERYTHING = AT_TRUE | lies() | REST | CONTROL  # of one game and seed, from one pool
 
 
 def order(questions: Questions) -> tuple[str, ...]:
@@ -131,6 +139,10 @@ def waiting(questions: Questions, names: Sequence[str]) -> float:
 def seconds(job: Job, settings: Settings, costs: Costs = Costs()) -> float:
     """Return what a job should take, the start of the process aside."""
     s, thousand = settings, 1e-3
+    if job.rloo:
+        texts = thousand * s.train_prompts * (s.pool_samples + s.rounds * s.round_samples)
+        looks = costs.evaluate * thousand * s.held_out_prompts * s.samples
+        return looks + len(job.models) * (costs.step * texts + looks)
     pool = thousand * s.train_prompts * s.pool_samples
     held = thousand * s.held_out_prompts
     own = s.rounds * thousand * s.train_prompts * s.round_samples

@@ -28,20 +28,23 @@ def test_each_process_ends_within_500_seconds_by_measured_costs():
     """Alone on the card; and one game and seed with everything fits as well."""
     lengths = [process_seconds(jobs, SETTINGS) for jobs in PLAN]
     assert max(lengths) <= 500
-    assert process_seconds(PLAN[0], SETTINGS, Costs(draw=3.0)) > 500  # it is no constant
+    assert process_seconds(PLAN[0], SETTINGS, Costs(draw=6.0)) > 500  # it is no constant
     assert process_seconds((Job("harmless_humor", 0, EVERYTHING, True, 11),), SETTINGS) <= 500
 
 
 def test_the_plan_asks_for_everything_that_is_missing():
     """Misreports, payments and the control of seed 0; rewards of the further seeds."""
-    asked = {(job.game, job.seed): set() for jobs in PLAN for job in jobs}
-    for job in (job for jobs in PLAN for job in jobs):
+    listed = [job for jobs in PLAN for job in jobs]
+    asked = {(job.game, job.seed): set() for job in listed if not job.rloo}
+    for job in (job for job in listed if not job.rloo):
         asked[job.game, job.seed] |= {*job.models, *(["base"] if job.base else [])}
     assert asked["faithful_summary", 0] == set(objectives())
     assert asked["harmless_humor", 0] == set(objectives()) - {"random"}
     further = [("harmless_humor", 2), ("faithful_summary", 1), ("faithful_summary", 2)]
     assert all(asked[key] == {"base"} for key in further)
     assert set(order(EVERYTHING)) == set(objectives())
+    slow = [(job.game, job.models) for job in listed if job.rloo]
+    assert slow == [("harmless_humor", ("harmless",)), ("faithful_summary", ("faithful",))]
 
 
 def slow_order(questions):
@@ -83,8 +86,9 @@ def test_a_tenth_of_the_run_has_a_tenth_of_prompts_and_samples():
     part = gpu.settings_for("small", "harmless_humor", 0, 0.1)
     assert (part.train_prompts, SETTINGS.train_prompts) == (33, 330)
     assert part.pool_samples == 5 and part.trainer == "regression"
-    job = PLAN[0][1]
+    job, slow = PLAN[0][1], PLAN[1][1]
     assert seconds(job, part) < 0.1 * seconds(job, SETTINGS)
+    assert slow.rloo and 0 < seconds(slow, part) < 0.1 * seconds(slow, SETTINGS)
 
 
 def test_the_script_starts_every_process_of_the_plan():
