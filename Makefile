@@ -87,7 +87,7 @@ release-check: setup ## do version, date and metadata agree, is all committed, i
 	$(RUN) $(PY) -m tools.release
 
 lock: setup ## rewrite constraints.txt from .venv
-	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude wheel --exclude mechanism > .venv/freeze
+	@$(PY) -m pip freeze -q --all --exclude-editable --exclude pip --exclude uv --exclude wheel --exclude mechanism > .venv/freeze
 	@sed -E 's/ @ .*//; s/\+[A-Za-z0-9.]+$$//' .venv/freeze > .venv/pins
 	@mv .venv/pins constraints.txt
 	@echo "constraints.txt pins $$(wc -l < constraints.txt) packages"

@@ -15,8 +15,13 @@ import subprocess
 import sys
 import time
 
-OLDEST = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, ROOT)  # this file is run by its path
+
+from tools.packages.commands import end_with_parent, logged  # noqa: E402
+from tools.packages.sources import UV, clean_environment, for_uv  # noqa: E402
+
+OLDEST = (3, 11)
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "bin", "python")
 STAMP = os.path.join(VENV, "complete")  # written last: a .venv without it is half-made
@@ -27,11 +32,6 @@ BUILD = os.path.join(ROOT, "_build")
 BUILT = (  # all that a build leaves in _build
     "nb", "reports", "src", "site", "html", "html.old", "only", "only-src", "links", "ipython",
     "jupyter", "doit.json", "claims.json", "claims.part", "lock", "mechanism-notebooks",
-)  # fmt: skip
-PIP_KEPT = (  # what a user may set of pip: where packages come from, not where they go
-    "INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST", "CERT", "CLIENT_CERT",
-    "PROXY", "CACHE_DIR", "NO_CACHE_DIR", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES", "CONFIG_FILE",
-    "KEYRING_PROVIDER", "PREFER_BINARY", "ONLY_BINARY", "NO_BINARY",
 )  # fmt: skip
 
 
@@ -93,55 +93,44 @@ def stop(text, code=2):
     sys.exit(code)
 
 
-def clean_environment():
-    """Return the environment for pip: what would install elsewhere or import others is left out."""
-    kept = {}
-    for name, value in os.environ.items():
-        foreign = name.startswith("PIP_") and name[len("PIP_") :] not in PIP_KEPT
-        if not foreign and not name.startswith("PYTHON"):
-            kept[name] = value
-    return dict(kept, PIP_REQUIRE_VIRTUALENV="1", PIP_USER="0", PYTHONUTF8="1")
-
-
-def end_with_parent(number=signal.SIGKILL):
-    """Ask Linux for a signal when the parent is gone; other systems know no such thing."""
-    with contextlib.suppress(Exception):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, int(number))
-
-
 def pip(*arguments):
-    """Run pip, keep its output in the log, and show one line for every thirty packages it names."""
-    seen = 0
-    with open(LOG, "a", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [PYTHON, "-m", "pip", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=clean_environment(),
-            start_new_session=True,
-            preexec_fn=end_with_parent,
-        )
-        try:
-            for raw in process.stdout:
-                line = raw.decode("utf-8", "replace")
-                log.write(line)
-                if line.startswith("Collecting "):
-                    seen += 1
-                    if seen % 30 == 0:
-                        say(f"  {seen} packages found, now {line.split()[1]}")
-                elif line.startswith("Installing collected"):
-                    say("  unpacking")
-            code = process.wait()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what pip had started
-            raise
-    if code != 0:
+    """Run pip, and show one line for every thirty packages it names.
+
+    It compiles nothing: Python does so when a module is first imported, and most never are.
+    """
+    seen = []
+
+    def tell(line):
+        if line.startswith("Collecting "):
+            seen.append(line)
+            if len(seen) % 30 == 0:
+                say(f"  {len(seen)} packages found, now {line.split()[1]}")
+        elif line.startswith("Installing collected"):
+            say("  unpacking")
+
+    command = [PYTHON, "-m", "pip", "install", "--no-compile", *arguments]
+    if logged(command, clean_environment(), ROOT, LOG, tell) != 0:
         tail = "\n  ".join(read(LOG).splitlines()[-15:])
         stop(f"pip failed:\n  {tail}\nThe whole log: {os.path.relpath(LOG)}")
+
+
+def uv(*arguments):
+    """Install as pip would, several times as fast; say whether that could be done."""
+    listing = subprocess.run(
+        [PYTHON, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, env=clean_environment()
+    )
+    given = for_uv(listing.stdout.decode("utf-8", "replace")) if listing.returncode == 0 else None
+    if given is None:
+        return False
+    pip(UV)
+    command = [os.path.join(VENV, "bin", "uv"), "pip", "install", "--no-config", "--python", PYTHON]
+    command += ["--index-strategy", "unsafe-best-match", *given[0], *arguments]
+
+    def tell(line):
+        if line.startswith(("Resolved", "Prepared", "Installed")):
+            say("  " + line.strip())
+
+    return logged(command, dict(clean_environment(), **given[1]), ROOT, LOG, tell) == 0
 
 
 def ours():
@@ -196,7 +185,7 @@ def relocate():
                 text = file.read()
         except UnicodeDecodeError:
             continue
-        found = re.match(r"#!(/bin/sh\n'''exec' \"(.*?)\".*\n' '''|(.*/python\S*))(?=\n)", text)
+        found = re.match(r"#!(/bin/sh\n'''exec' .*\n' '''|.*/python\S*)(?=\n)", text)
         if name.lower().startswith("activate"):
             old = re.search(r"VIRTUAL_ENV[ =]+['\"]?(/[^'\"\n]*)", text)
             new = text.replace(old.group(1), VENV) if old else text
@@ -258,8 +247,9 @@ def bring_up_to_date(named):
         relocate()
     if found[:4] != aim[:4]:
         say("Installing the pinned packages into .venv (minutes and 2 GB the first time)")
-        pip("install", "-r", "requirements.txt")
-    pip("install", "--no-deps", "--no-build-isolation", "-e", ".")
+        if not uv("-r", "requirements.txt"):
+            pip("-r", "requirements.txt")
+    pip("--no-deps", "--no-build-isolation", "-e", ".")
     warm_up()
     write(STAMP, "\n".join(aim) + "\n")
     say(f"The environment is ready ({time.time() - start:.0f} s)")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tools import environment
+from tools import environment, packages
 from tools.chapters import ROOT
+from tools.packages import commands, sources
 
 HASHES = ["a", "b", "c"]
 
@@ -34,6 +35,7 @@ def place(tmp_path, monkeypatch):
     at(monkeypatch, root)
     monkeypatch.setattr(environment, "stop", stop)
     monkeypatch.setattr(environment, "pip", lambda *words: done.append(words[-1]))
+    monkeypatch.setattr(environment, "uv", lambda *words: done.append(f"uv {words[-1]}") is None)
     monkeypatch.setattr(environment, "warm_up", lambda: None)
     monkeypatch.setattr(environment, "say", done.append)
     monkeypatch.setattr(environment, "create", lambda: created(root, done))
@@ -64,16 +66,63 @@ def created(root, done):
     script = f"#!{folder}/python\nimport sys\nprint(sys.argv[0])\n"
     (folder / "tool").write_text(script)
     (folder / "tool").chmod(0o755)
+    long = f"#!/bin/sh\n'''exec' '{folder}/python' \"$0\" \"$@\"\n' '''\n"  # uv's, for a long path
+    (folder / "other").write_text(long + "import sys\nprint(sys.argv[0])\n")
+    (folder / "other").chmod(0o755)
     (folder / "activate").write_text(f'VIRTUAL_ENV="{root}/.venv"\n')
 
 
 def test_an_environment_is_made_once(place):
     _, done = place
     environment.main(named=False)
-    assert {"created", "-e", "."} & set(done) and "requirements.txt" in done
+    assert {"created", "-e", "."} & set(done) and "uv requirements.txt" in done
+    assert "requirements.txt" not in done
     done.clear()
     environment.main(named=False)
     assert done == []
+
+
+def test_pip_installs_what_uv_cannot(place, monkeypatch):
+    _, done = place
+    monkeypatch.setattr(environment, "uv", lambda *words: False)
+    environment.main(named=False)
+    assert "requirements.txt" in done and "." in done
+
+
+LISTING = r"""
+:env:.find-links='/wheels a'
+:env:.no-index='0'
+global.extra-index-url='https://b/simple\nhttps://c/simple'
+global.find-links='/others'
+global.index-url='https://a/simple'
+install.constraint='/x.txt /y.txt'
+global.disable-pip-version-check='1'
+freeze.quiet='1'
+"""
+
+
+def test_uv_is_told_where_pip_takes_packages_from():
+    options, variables = sources.for_uv(LISTING)
+    assert options == ["--constraint", "/x.txt", "--constraint", "/y.txt"]
+    assert variables == {
+        "UV_INDEX": "https://b/simple https://c/simple",
+        "UV_DEFAULT_INDEX": "https://a/simple", "UV_FIND_LINKS": "/wheels,a",
+    }  # fmt: skip
+    assert sources.for_uv("global.no-index='true'") == (["--no-index"], {})
+    assert sources.for_uv("") == ([], {})
+
+
+@pytest.mark.parametrize("name", ["only-binary", "client-cert", "keyring-provider", "unheard-of"])
+def test_a_setting_of_pip_that_uv_does_not_know_leaves_the_work_to_pip(name):
+    assert sources.for_uv(f"{LISTING}global.{name}='x'") is None
+
+
+def test_every_setting_that_pip_may_keep_is_told_to_uv_or_leaves_the_work_to_pip():
+    told = {
+        name for name in sources.PIP_KEPT
+        if sources.for_uv(f"x.{name}='1'\n:env:.{name.lower().replace('_', '-')}='1'") != ([], {})
+    }  # fmt: skip
+    assert set(sources.PIP_KEPT) - told == {"CACHE_DIR"}  # uv keeps a cache of its own
 
 
 def test_another_python_counts_only_when_it_is_named(place, monkeypatch):
@@ -103,11 +152,15 @@ def test_a_renamed_checkout_is_put_right(place, monkeypatch, new):
     at(monkeypatch, there)
     done.clear()
     environment.main(named=False)
-    assert "created" not in done and "requirements.txt" not in done and "." in done
-    for name in ("tool", "activate"):
+    assert (
+        "created" not in done and not any("requirements" in word for word in done) and "." in done
+    )
+    for name in ("tool", "other", "activate"):
         assert str(root) + "/" not in (there / ".venv/bin" / name).read_text()
-    ran = subprocess.run([there / ".venv/bin/tool"], capture_output=True, text=True)
-    assert ran.stdout == f"{there / '.venv/bin/tool'}\n", ran.stderr
+    for name in ("tool", "other"):
+        script = there / ".venv/bin" / name
+        ran = subprocess.run([script], capture_output=True, text=True)
+        assert ran.stdout == f"{script}\n", ran.stderr
     done.clear()
     environment.main(named=False)
     assert done == []
@@ -177,6 +230,7 @@ def test_clean_leaves_what_no_build_made(place):
 
 def test_what_would_install_elsewhere_does_not_reach_pip(monkeypatch):
     foreign = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONPATH", "PYTHONHOME", "PIP_DRY_RUN")
+    foreign += ("UV_TARGET", "UV_INDEX", "UV_PYTHON")
     for name in (*foreign, "PIP_INDEX_URL", "PIP_USER"):
         monkeypatch.setenv(name, "1")
     given = environment.clean_environment()
@@ -204,4 +258,5 @@ def test_make_uses_the_python_that_is_named(tmp_path):
 def test_the_file_has_no_syntax_newer_than_the_message(tmp_path):
     import ast
 
-    ast.parse(Path(environment.__file__).read_text("utf-8"), feature_version=(3, 6))
+    for module in (environment, packages, commands, sources):
+        ast.parse(Path(module.__file__).read_text("utf-8"), feature_version=(3, 6))

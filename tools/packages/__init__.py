@@ -1,0 +1,1 @@
+"""How `make setup` gets packages: where they come from, and the commands that install them."""
