@@ -16,6 +16,10 @@ from tools.downloads import links, notebooks, prose, repository
 from tools.execution import execute
 
 URL = "https://github.com/someone/else"
+LIBRARY = {  # pages made from the library, and the file that is edited
+    "api/mechanism.core": "mechanism/core/__init__.py",
+    "tests/theorems/test_gradient": "tests/theorems/test_gradient.py",
+}
 TEXT = """
 Numbers: {glue:text}`whole`, {glue:text}`rate:.1%`, {glue:text}`words`.
 
@@ -59,15 +63,22 @@ def book(tmp_path_factory):
 
 @functools.cache
 def built(book, url):
-    """Build the site with this setting; return its chapter's page."""
+    """Build the site with this setting, a package's and a test's page in it; return its folder."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     config["repository"]["url"] = url
+    config |= {"only_build_toc_files": False, "exclude_patterns": []}
     (book / "_config.yml").write_text(yaml.safe_dump(config))
     toc = yaml.safe_load((book / "_toc.yml").read_text())
-    source, output = book / "staged", book / "out"
+    source, output = book / "staged", book / ("there" if url else "nowhere")
     site.stage(source, [Chapter("book/part/one")], toc)
-    html = site.jupyter_book(source, output, "-W", "-n", "--keep-going")
-    return BeautifulSoup((html / "book/part/one.html").read_text(), "html.parser")
+    for name in LIBRARY:
+        (source / name).parent.mkdir(parents=True)
+        (source / f"{name}.rst").write_text(f":orphan:\n\nOne\n===\n\n{name}\n")
+    return site.jupyter_book(source, output, "-W", "-n", "--keep-going")
+
+
+def read(html, name="book/part/one"):
+    return BeautifulSoup((html / f"{name}.html").read_text(), "html.parser")
 
 
 def outside(soup):
@@ -75,13 +86,13 @@ def outside(soup):
 
 
 def test_without_a_repository_no_button_leads_out(book):
-    soup = built(book, "")
+    soup = read(built(book, ""))
     assert not any(re.search("github|binder|colab", link) for link in outside(soup))
     assert "../../_sources/book/part/one.ipynb" in {a["href"] for a in soup("a", href=True)}
 
 
 def test_with_a_repository_every_button_leads_there(book):
-    found = outside(built(book, URL))
+    found = outside(read(built(book, URL)))
     path = "book/part/one.ipynb"
     assert {
         URL,
@@ -89,6 +100,14 @@ def test_with_a_repository_every_button_leads_there(book):
         f"https://mybinder.org/v2/gh/someone/else/notebooks?urlpath=lab/tree/{path}",
         f"https://colab.research.google.com/github/someone/else/blob/notebooks/{path}",
     } <= found
+    assert any(link.startswith(f"{URL}/issues/new?title=Issue%20on%20page") for link in found)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_pages_of_the_library_lead_to_their_source_or_nowhere(book, name):
+    assert not outside(read(built(book, ""), name))
+    found = outside(read(built(book, URL), name))
+    assert f"{URL}/edit/main/{LIBRARY[name]}" in found and (ROOT / LIBRARY[name]).exists()
     assert any(link.startswith(f"{URL}/issues/new?title=Issue%20on%20page") for link in found)
 
 
@@ -101,7 +120,7 @@ def test_the_setting_is_a_github_address_or_empty():
 
 
 def test_the_notebook_reads_as_the_page(book):
-    soup = built(book, "")
+    soup = read(built(book, ""))
     made = nbformat.read(book / "_build/nb/part/one.ipynb", as_version=4)
     copy = notebooks.portable(made, "book/part/one", prose.gather(book), "paper,report", URL)
     assert [output for cell in copy.cells for output in cell.get("outputs", [])] == []

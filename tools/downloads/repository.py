@@ -9,6 +9,12 @@ import yaml
 
 from tools.chapters import ROOT, ChapterError
 
+# Sphinx reads notebooks, pages of packages and pages of tests; people write MyST and Python.
+WRITTEN = (
+    "{% if file_name.startswith('api/') %}{{ file_name[4:-4] | replace('.', '/') }}/__init__.py"
+    "{% elif file_name.startswith('tests/') %}{{ file_name[:-4] }}.py"
+    "{% else %}{{ file_name | replace('.ipynb', '.md') }}{% endif %}"
+)
 NOTEBOOKS = "notebooks"  # the branch that holds what notebooks.zip holds: Binder and Colab read it
 
 
@@ -53,8 +59,5 @@ def add_buttons(config: dict[str, Any]) -> None:
         "colab_url": "https://colab.research.google.com",
     }
     context = config["sphinx"]["config"].setdefault("html_context", {})
-    source = (
-        "{{ file_name | replace('.ipynb', '.md') }}"  # Sphinx reads notebooks, people write MyST
-    )
     context["edit_page_provider_name"] = "GitHub"
-    context["edit_page_url_template"] = f"{here.url}/edit/{here.branch}/{source}"
+    context["edit_page_url_template"] = f"{here.url}/edit/{here.branch}/{WRITTEN}"
