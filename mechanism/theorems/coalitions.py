@@ -20,7 +20,7 @@ from mechanism.attack.joint_reports import (
     pair_gains,
     split_group,
 )
-from mechanism.attack.replay import slow_payment
+from mechanism.attack.replay import slow_payment, slow_utility
 from mechanism.core.divergences import KL
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, affine_maximizer_payments
@@ -41,12 +41,14 @@ def check_false_names(
     """Splitting a group's size over names of the same reward never raises its total payment.
 
     Random games of all divergences, 2 to 6 names, shares from even to very uneven. Cost: two runs
-    of the payment rule a game; `budget` counts runs.
+    of the payment rule a game; `budget` counts runs. Utilities are compared: with one model that is
+    the same, and where candidates tie, shares that are rounded may tip the choice, which moves
+    valuation and payment alike.
 
     Returns
     -------
     ClaimResult
-        `margin` is the least of (payment under one name) - (total under several), reward units.
+        `margin` is the least of (utility under several names) - (under one), reward units.
 
     Examples
     --------
@@ -66,15 +68,15 @@ def _names_case(
     i, names = int(rng.integers(game.groups)), int(rng.integers(2, MOST_NAMES + 1))
     shares = rng.dirichlet(np.full(names, rng.choice([0.5, 1.0, 50.0]))) + 1e-9
     split: Game = split_group(game, i, shares / shares.sum())  # type: ignore[type-var]
-    one = float(rule.payment_rule(game)[i])
-    several = float(np.sum(rule.payment_rule(split)[i : i + names]))
+    one, several = (g.utilities(rule.training_rule(g), rule.payment_rule(g)) for g in (game, split))
 
     def recompute() -> float:
-        total = sum(slow_payment(asked, split, j) for j in range(i, i + names))
-        return slow_payment(asked, game, i) - total
+        total = sum(slow_utility(asked, split, split, j) for j in range(i, i + names))
+        return total - slow_utility(asked, game, game, i)
 
     tolerance = ROUNDING * names * float(scale(game))
-    return Case(one - several, tolerance, game, i, split, recompute)
+    saved = float(np.sum(several[i : i + names]) - one[i])
+    return Case(saved, tolerance, game, i, split, recompute)
 
 
 def check_false_names_rate(

@@ -30,6 +30,16 @@ def test_false_names_hold(games):
     assert check_false_names(games=games, budget=400, seed=3).status == "holds"
 
 
+def test_false_names_at_a_tie_that_rounded_shares_tip():
+    """Two candidates of equal welfare: names that add up to a little less get the other one."""
+    values = [[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
+    tied = CandidateGame(values, [9, 3, 3, 2, 7])
+    assert np.ptp(tied.scores()) == 0
+    shares = np.random.default_rng(0).dirichlet(np.ones(5), 50)
+    assert {int(sw_max(split_group(tied, 1, t / t.sum()))) for t in shares} == {0, 1}
+    assert check_false_names(games=lambda rng: tied, budget=100).status == "holds"
+
+
 def test_rate_and_collusion_hold():
     assert check_false_names_rate(budget=600, seed=3).status == "holds"
     assert check_collusion(budget=600, seed=3).status == "holds"
