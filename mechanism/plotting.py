@@ -4,25 +4,40 @@ The colours are Okabe and Ito's (2008), safe for the colour-blind; their lightne
 markers and dashes differ too, so that figures read in grey.
 """
 
+import json
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from mechanism.places import data
+
+STYLE = data("seaborn_style.json")
 GROUP_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 GROUP_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GROUP_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 NEUTRAL = "#444444"
 
 
+def seaborn_style() -> dict[str, Any]:
+    """Return what seaborn sets for its style of a notebook with white grids.
+
+    Its colour map is left out: matplotlib knows that one only where seaborn is imported.
+    """
+    import seaborn as sns  # brings scipy.stats, half a second: `STYLE` spares it to every kernel
+
+    font = {"font.family": "DejaVu Sans"}
+    style = sns.plotting_context("notebook") | sns.axes_style("whitegrid", rc=font)
+    return {name: value for name, value in style.items() if name != "image.cmap"}
+
+
 def use_style() -> None:
     """Set the book's style; call it in the first cell of a chapter."""
-    sns.set_theme(context="notebook", style="whitegrid", font="DejaVu Sans")
+    plt.rcParams.update(json.loads(STYLE.read_text(encoding="utf-8")))
     plt.rcParams.update(
         {
             "figure.dpi": 110,
@@ -100,3 +115,7 @@ def plot_strategies(
     for axes in grid[-1]:
         axes.set_xlabel(label)
     return figure
+
+
+if __name__ == "__main__":
+    STYLE.write_text(json.dumps(seaborn_style(), indent=1) + "\n", encoding="utf-8")

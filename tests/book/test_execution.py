@@ -83,3 +83,25 @@ def test_the_second_build_waits_and_says_so(tmp_path):
     first.kill()  # a lock goes with its process
     assert second.communicate("\n", timeout=10)[0] == "waiting: another build\nin\n"
     first.communicate()
+
+
+def test_the_stored_style_is_what_seaborn_sets():
+    """What a chapter draws with, name by name; and no kernel pays for seaborn's import."""
+    script = """
+import json, sys
+import matplotlib.pyplot as plt
+from mechanism import plotting
+assert plotting.STYLE.read_text("utf-8") == json.dumps(plotting.seaborn_style(), indent=1) + "\\n"
+plotting.use_style()
+ours = dict(plt.rcParams)
+plt.rcdefaults()
+import seaborn
+seaborn.set_theme(context="notebook", style="whitegrid", font="DejaVu Sans")
+print([name for name, value in plt.rcParams.items() if value != ours[name]])
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    ours = ["axes.prop_cycle", "figure.constrained_layout.use", "figure.dpi", "figure.figsize"]
+    assert ran.stdout == f"{[*ours, 'image.cmap', 'savefig.dpi', 'svg.hashsalt']}\n", ran.stderr
+    script = "import mechanism.plotting, sys; print('seaborn' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout == "False\n", ran.stderr
