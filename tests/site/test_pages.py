@@ -68,5 +68,18 @@ def test_planted_fault_is_noticed(planted, kind):
     assert kind in planted(FAULTS[kind]).faults
 
 
+LINK = (
+    "<p style='color: #000'>Some words and <a style='text-decoration: none; color: {}' href='#x'>"
+    "a link</a> within them.</p>"
+)
+
+
+@pytest.mark.parametrize(("color", "told"), [("#111", False), ("#888", True)])
+def test_a_link_without_a_line_must_be_told_from_its_text_by_colour(planted, color, told):
+    found = planted(LINK.format(color)).faults.get("axe", [])
+    assert [line for line in found if line.startswith("link-in-text-block")] == found
+    assert bool(found) != told
+
+
 def test_page_with_nothing_planted_is_good(planted):
     assert planted("<p>nothing</p>").faults == {}
