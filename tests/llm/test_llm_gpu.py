@@ -147,7 +147,7 @@ def test_one_training_is_priced_from_the_trained_curve(run):
 def test_records_are_found_as_those_of_the_small_scale(run, tmp_path, monkeypatch):
     """What is not run is computed: with such a record nothing of seed 0 is missing."""
     before = outcomes.not_run()
-    assert "harmless_humor, models trained on misreports" in before
+    assert "harmless_humor, SW-Max 7, 3" in before
     given = replace(run, settings=run.settings.model_copy(update={"game": "harmless_humor"}))
     monkeypatch.setattr(outcomes, "seeds_of", lambda game: (given,) * (game == "harmless_humor"))
     after = outcomes.not_run()
@@ -174,6 +174,12 @@ def test_rloo_is_trained_on_as_many_completions_and_named_apart(tmp_path):
     steps = [line for line in log if "grad_norm" in line]
     assert len(steps) * settings.batch == settings.batch * round(240 / settings.batch)
     assert {path.stem for path in made.folder.glob("*.parquet")} == {"initial", "humor"}
+    (made.folder / "origin.json").write_text(json.dumps({"command": "c"}), encoding="utf-8")
+    kept = record.read(gpu_record.write(made.folder, settings, tmp_path / "records", "so"))
+    assert kept.folder.name == "tiny_harmless_humor_rloo_equal"
+    assert list(kept.samples["candidate"].unique()) == ["initial", "soup 0.00"]
+    assert len(kept.training) == len(steps) and kept.training["kl"].notna().all()
+    assert kept.provenance["command_note"] == "so"
     assert list(gpu.work(made, job, 1e9)) == ["humor"]
 
 

@@ -16,9 +16,11 @@ def runs():
 
 def test_both_trainers_stand_beside_each_other(runs):
     table = comparison.beside(runs)
-    assert set(table.trainer) == {"regression", "rloo"}
-    pairs = table.groupby(["game", "trained for"]).trainer.nunique()
-    assert (pairs.drop(index=("faithful_summary", "random")) == 2).all()
+    assert set(table.trainer) == {"regression", "rloo", "rloo, as many completions"}
+    equal = table[table.trainer == "rloo, as many completions"]
+    assert list(equal["trained for"]) == ["harmless"]
+    rest = table.drop(equal.index)
+    assert (rest.groupby(["game", "trained for"]).trainer.nunique() == 2).all()
 
 
 def test_a_model_pays_its_divergence_back_where_its_objective_rose(runs):
@@ -42,8 +44,11 @@ def test_won_over_lam_kl_is_two_at_a_nearby_optimum():
 
 
 def test_costs_are_those_of_the_settings(runs):
-    by_trainer = {run.settings.trainer: comparison.costs(run) for run in runs}
+    by_trainer = {comparison.trainer_of(run): comparison.costs(run) for run in runs}
     slow, fast = by_trainer["rloo"], by_trainer["regression"]
+    equal = by_trainer["rloo, as many completions"]
+    total = fast["texts for all models"] + fast["texts for each model"]
+    assert equal["texts for each model"] == pytest.approx(total, rel=0.03)
     assert slow["texts for all models"] == 0 and slow["texts for each model"] == 30 * 16
     assert fast["texts for all models"] == 330 * 48 and fast["texts for each model"] == 330 * 24
     assert fast["minutes for one model"] is None and slow["minutes for one model"] > 10

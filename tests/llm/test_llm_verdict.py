@@ -64,7 +64,7 @@ def test_outcomes_are_those_that_the_run_recorded(table):
     last = written.sort_values("rounds").groupby(["game", "seed", "model"]).tail(1)
     single = table[~table.seed.str.contains("+", regex=False)].astype({"seed": int})
     both = single.merge(last, on=["game", "seed", "model"], suffixes=("", "_written"))
-    assert len(both) == 9
+    assert len(both) == 15
     for column in ("won", "kl", "net", "net_se", "possible", "share", "share_se"):
         assert np.allclose(both[column], both[f"{column}_written"], rtol=1e-4)
 
@@ -81,7 +81,7 @@ def test_seeds_are_pooled_prompt_by_prompt(table):
             nets.append(own.reward_humor.mean() - first.reward_humor.mean() - lam * kl)
         per_prompt.append(nets)
     expected = np.mean(per_prompt, axis=0)
-    row = table[(table.model == "humor") & (table.seed == "0 + 1")].iloc[0]
+    row = table[(table.model == "humor") & (table.seed == "0 + 1 + 2")].iloc[0]
     assert row.net == pytest.approx(expected.mean()) and len(expected) == 64
     assert row.net_se == pytest.approx(standard_error(expected))
 
@@ -111,8 +111,8 @@ def test_a_released_soup_is_judged_on_other_prompts_than_it_is_chosen_on():
 
 def test_what_was_not_run_is_said():
     told = outcomes.not_run()
-    assert "faithful_summary, seed 1" in told and "harmless_humor, SW-Max 7, 3" in told
-    assert not any("harmless_humor, seed 1" in line for line in told)
+    assert "faithful_summary, seed 2" in told and "harmless_humor, SW-Max 7, 3" in told
+    assert not any("harmless_humor, seed" in line for line in told)
     for game in REWARDS:
         assert f"{game}, seed 0" not in told
 

@@ -47,7 +47,7 @@ def costs(run: Recorded) -> dict[str, Any]:
     return {
         "game": run.settings.game,
         "seed": run.settings.seed,
-        "trainer": run.settings.trainer,
+        "trainer": trainer_of(run),
         "texts for all models": shared,
         "texts for each model": each,
         "minutes for one model": train.median() / 60 if len(train) else None,
@@ -57,17 +57,26 @@ def costs(run: Recorded) -> dict[str, Any]:
 
 
 def trainings(games: Sequence[str] = tuple(REWARDS)) -> tuple[Recorded, ...]:
-    """Return the recorded trainings: by regression, all seeds, then by RLOO, game by game."""
+    """Return the recorded trainings: by regression, all seeds, then by RLOO, game by game.
+
+    Last those by RLOO with as many completions as regression.
+    """
     runs: list[Recorded] = []
     for game in games:
         runs += [*outcomes.seeds_of(game), outcomes.rloo_run(game)]
-    return tuple(runs)
+    return (*runs, *(run for run in outcomes.rloo_equal_runs() if run.settings.game in games))
+
+
+def trainer_of(run: Recorded) -> str:
+    """Return how tables name the trainer of a run: RLOO is there at two budgets."""
+    equal = run.folder.name.endswith(outcomes.EQUAL)
+    return "rloo, as many completions" if equal else run.settings.trainer
 
 
 def beside(runs: Sequence[Recorded]) -> pd.DataFrame:
     """Return the balances of several runs, with the trainer of each."""
     return pd.concat(
-        [balances(run).assign(trainer=run.settings.trainer) for run in runs], ignore_index=True
+        [balances(run).assign(trainer=trainer_of(run)) for run in runs], ignore_index=True
     )
 
 

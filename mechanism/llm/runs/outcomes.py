@@ -26,6 +26,7 @@ from mechanism.tables.candidates import (
 )
 from mechanism.tables.trained import SW_MAX, objectives, sw_max_model
 
+EQUAL = "rloo_equal"  # ends the records of RLOO at as many completions as regression had
 RAW = (np.zeros(2), np.ones(2))  # raw rewards that count as 0 and 1: constants, before any report
 EACH, POOLED = 2.0, 3.0  # standard errors above the initial model: in each seed, over the seeds
 SEEDS = (0, 1, 2)
@@ -40,6 +41,11 @@ def seeds_of(game: str) -> tuple[Recorded, ...]:
 def rloo_run(game: str) -> Recorded:
     """Return the recorded training of a game by RLOO."""
     return read(RECORDED / f"small_{game}_rloo")
+
+
+def rloo_equal_runs() -> tuple[Recorded, ...]:
+    """Return the recorded trainings by RLOO at as many completions as regression had."""
+    return tuple(read(folder) for folder in sorted(RECORDED.glob(f"small_*_{EQUAL}")))
 
 
 def tables(run: Recorded) -> pd.DataFrame:

@@ -148,19 +148,19 @@ def training_log(run: Run) -> pd.DataFrame:
         if not stage.name.startswith("train-"):
             continue
         name = stage.name.removeprefix("train-")
-        log = [
-            line
-            for line in json.loads((stage.path / "log.json").read_text("utf-8"))
-            if "loss" in line
-        ]
-        table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
-        kept = table[[column for column in LOG_COLUMNS if column in table]].assign(
-            trained_for=name,
-            reward=table[f"rewards/{name}/mean"],
-            reward_std=table[f"rewards/{name}/std"],
-        )
-        tables.append(kept)
+        tables.append(steps_table(stage.path / "log.json", name))
     return pd.concat(tables, ignore_index=True)
+
+
+def steps_table(path: Path, name: str) -> pd.DataFrame:
+    """Return the steps of one trainer's log, for the reward `name`."""
+    log = [line for line in json.loads(path.read_text("utf-8")) if "loss" in line]
+    table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
+    return table[[column for column in LOG_COLUMNS if column in table]].assign(
+        trained_for=name,
+        reward=table[f"rewards/{name}/mean"],
+        reward_std=table[f"rewards/{name}/std"],
+    )
 
 
 def read(folder: Path) -> Recorded:

@@ -15,6 +15,7 @@ import typer
 
 from mechanism.llm.config import Settings
 from mechanism.llm.runs import exact, record
+from mechanism.llm.runs.outcomes import EQUAL
 from mechanism.llm.runs.reports import RETRAINED
 from mechanism.llm.studies.gpu import slug
 from mechanism.tables.candidates import INITIAL, RANDOM, SIZE_SCALE, SIZES, SOUP, trained_models
@@ -58,7 +59,14 @@ def _sorted(names: Any) -> list[str]:
 
 
 def training(folder: Path, settings: Settings) -> pd.DataFrame:
-    """Return a row a fit: of which model and round, its loss at both ends, its gradient's norm."""
+    """Return a row a fit: of which model and round, its loss at both ends, its gradient's norm.
+
+    For RLOO a row a step.
+    """
+    if settings.trainer == "rloo":
+        logs = {name: folder / f"adapter_{name}" / "log.json" for name in settings.rewards}
+        steps = [record.steps_table(log, name) for name, log in logs.items() if log.exists()]
+        return pd.concat(steps, ignore_index=True)
     lines = []
     for own, name in candidate_names(settings).items():
         path = folder / f"{slug(own)}.json"
@@ -74,18 +82,30 @@ def training(folder: Path, settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def write(folder: Path, settings: Settings, root: Path = record.RECORDED) -> Path:
-    """Write the record of one game and seed, onto an earlier one if need be; return its folder."""
+def place(settings: Settings) -> str:
+    """Return the name of the record's folder."""
+    name = record.name_of(settings) + (f"_seed{settings.seed}" if settings.seed else "")
+    if settings.trainer == "rloo":
+        return name.replace("trained", EQUAL)
+    return name.replace("trained", RETRAINED) if settings.preset == "tiny" else name
+
+
+def write(
+    folder: Path, settings: Settings, root: Path = record.RECORDED, note: str | None = None
+) -> Path:
+    """Write the record of one game and seed, onto an earlier one if need be; return its folder.
+
+    `note` is kept beside the command, for what it does not say of a run.
+    """
     samples, log = tables(folder, settings), training(folder, settings)
     origin = json.loads((folder / "origin.json").read_text(encoding="utf-8"))
     notes = json.loads((folder / "log.json").read_text(encoding="utf-8"))
-    name = record.name_of(settings) + (f"_seed{settings.seed}" if settings.seed else "")
-    out = root / (name.replace("trained", RETRAINED) if settings.preset == "tiny" else name)
+    out = root / place(settings)
     samples = samples[~samples["candidate"].str.endswith("one fit")]
     written = origin | {"settings": settings.model_dump(mode="json")}
     written["seconds"] = round(sum(note.get("job_seconds", 0) for note in notes))
     written["seconds_note"] = "wall clock of the process, other work on the machine included"
-    written["stages"] = {}
+    written |= {"stages": {}} | ({"command_note": note} if note else {})
     laws = exact_table(folder, settings)
     if (out / "provenance.json").exists():
         before = record.read(out)
@@ -168,18 +188,19 @@ def outcomes(folder: Path, settings: Settings, samples: pd.DataFrame | None = No
 def main(
     folder: Annotated[Path, typer.Argument(help="What the run left behind.")],
     root: Annotated[Path, typer.Option(help="Where records lie.")] = record.RECORDED,
+    note: Annotated[str, typer.Option(help="What the command does not say of the run.")] = "",
 ) -> None:
     """Write records and outcomes of a run."""
     lines = []
     for path in sorted(folder.rglob("settings.json")):
         settings = Settings.model_validate_json(path.read_text(encoding="utf-8"))
-        out = write(path.parent, settings, root)
+        out = write(path.parent, settings, root, note or None)
         print(out)
-        if settings.preset != "tiny":
+        if settings.preset != "tiny" and settings.trainer == "regression":
             found = pd.concat([_one_fit(path.parent, settings), record.read(out).samples])
             lines.append(outcomes(path.parent, settings, found))
     if lines:
-        _add_outcomes(root / OUTCOMES.name, pd.concat(lines), path.parent)
+        _add_outcomes(root / OUTCOMES.name, pd.concat(lines), path.parent, note)
 
 
 def _one_fit(folder: Path, settings: Settings) -> pd.DataFrame:
@@ -187,7 +208,7 @@ def _one_fit(folder: Path, settings: Settings) -> pd.DataFrame:
     return found[found["candidate"].str.endswith("one fit")]
 
 
-def _add_outcomes(where: Path, new: pd.DataFrame, folder: Path) -> None:
+def _add_outcomes(where: Path, new: pd.DataFrame, folder: Path, note: str = "") -> None:
     """Replace the rows of the same trainings in the table of outcomes, and keep the others."""
     keys, path = ["game", "seed", "trained for", "rounds"], where / "outcomes.csv"
     old = pd.read_csv(path) if path.exists() else new.iloc[:0]
@@ -195,7 +216,8 @@ def _add_outcomes(where: Path, new: pd.DataFrame, folder: Path) -> None:
     joined = joined.sort_values(["seed", "game"], kind="stable")
     before = json.loads((where / "provenance.json").read_text("utf-8")) if path.exists() else None
     origin = json.loads((folder / "origin.json").read_text(encoding="utf-8"))
-    written = origin | ({"earlier": [before]} if before else {})
+    written = origin | ({"command_note": note} if note else {})
+    written |= {"earlier": [before]} if before else {}
     record.write_study(where, joined, written)
 
 
