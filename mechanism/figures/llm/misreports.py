@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS, NEUTRAL
 from mechanism.tables.misreports import QUANTITIES
 
+COLORS = (GROUP_COLORS[0], NEUTRAL, GROUP_COLORS[0])  # group 1's value and utility; what it pays
+FACES = ("white", NEUTRAL, GROUP_COLORS[0])
+
 
 def plot_reports(table: pd.DataFrame, exact: pd.DataFrame | None = None) -> Figure:
     """Draw value, payment and utility of group 1 against its report, with two standard errors.
@@ -25,11 +28,11 @@ def plot_reports(table: pd.DataFrame, exact: pd.DataFrame | None = None) -> Figu
             label = "value: utility without payments" if name == "valuation" else name
             if exact is not None:
                 line = exact[exact["kind"] == kind]
-                axes.plot(line["value"], line[name], color=GROUP_COLORS[k], alpha=0.6,
+                axes.plot(line["value"], line[name], color=COLORS[k], alpha=0.6,
                           linestyle=GROUP_DASHES[k])  # fmt: skip
             axes.errorbar(
-                rows["value"], rows[name], yerr=2 * rows[f"{name}_se"], color=GROUP_COLORS[k],
-                marker=GROUP_MARKERS[k], markersize=5, label=label,
+                rows["value"], rows[name], yerr=2 * rows[f"{name}_se"], color=COLORS[k],
+                marker=GROUP_MARKERS[k], markersize=5, markerfacecolor=FACES[k], label=label,
                 linestyle="none" if exact is not None else GROUP_DASHES[k],
             )  # fmt: skip
         axes.axvline(1.0, color=NEUTRAL, linewidth=1)
