@@ -1,8 +1,8 @@
 """Models for reports on a GPU within a time limit, by a plan; see `make llm-gpu`.
 
-``python -m mechanism.llm.studies.gpu --process 0 --out FOLDER --seconds 500`` works through one
-process of `gpu_plan.PLAN`. What is needed most comes first; what the time does not allow is left
-out and named. Every finished table is on disk at once; `gpu_record` makes records of the folder.
+``python -m mechanism.llm.studies.gpu --out FOLDER --seconds 500`` works through `gpu_plan.PLAN`.
+What is needed most comes first; what the time does not allow is left out and named. Every finished
+table is on disk at once; `gpu_record` makes records of the folder.
 """
 
 import json
@@ -223,7 +223,6 @@ def _forget(machine: Machine) -> None:
 
 def run(
     out: Annotated[Path, typer.Option(help="Folder for tables, adapters and logs.")],
-    process: Annotated[int, typer.Option(help="Which process of the plan; -1: all, in turn.")] = -1,
     seconds: Annotated[float, typer.Option(help="Time limit.")] = 500,
     scale: Annotated[str, typer.Option(help="small, or tiny: one pool for everything.")] = "small",
     share: Annotated[float, typer.Option(help="Of prompts and samples; a dry run: 0.1.")] = 1.0,
@@ -234,8 +233,7 @@ def run(
     import torch
 
     torch.set_float32_matmul_precision("high")
-    chosen = PLAN if process < 0 else (PLAN[process],)
-    jobs = tuple(job for jobs in chosen for job in jobs)
+    jobs = PLAN
     if scale == "tiny":
         jobs = tuple(Job(game, k, EVERYTHING, True) for game in REWARDS for k in seed)
     do(jobs, out, time.monotonic() + seconds, seconds_a_model, scale, share)

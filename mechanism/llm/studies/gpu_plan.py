@@ -1,5 +1,8 @@
 """What the next run on a GPU makes, in which order, and how long it should take.
 
+One process does it all: a second one on the same card gains next to nothing. With three, two and
+one of them a model took 37, 26 and 16 to 20 seconds, the card being busy all the time.
+
 A model is trained because some question needs it. Jobs are in order of worth: what is cut off by
 the end of the time is the last of them. Within a job the order is the one whose questions are
 answered earliest on average; it is computed, by trying all.
@@ -31,14 +34,14 @@ class Costs:
     evaluate : float
         Drawing and scoring of 1000 completions on held-out prompts.
     step : float
-        One step of RLOO of 1000 completions; not measured, but twice a drawing and a fit.
+        One step of RLOO of 1000 completions, mostly with the card to itself.
     """
 
     load: float = 28.0
     draw: float = 29.0 / 20.48
     fit: float = 13.0 / 40.96
     evaluate: float = 3.5 / 1.024
-    step: float = 2 * (29.0 / 20.48 + 13.0 / 40.96)
+    step: float = 4.45 / 1.024
 
 
 @dataclass(frozen=True)
@@ -94,22 +97,12 @@ def lies(sizes: tuple[float, float] = TRUE) -> dict[str, frozenset[str]]:
 REST = {f"payments at {a:g}, {b:g}": payments((a, b)) for a, b in SIZES if (a, b) != TRUE}
 AT_TRUE = {"payments": payments(TRUE)}
 CONTROL = {"is the control trained too": frozenset({RANDOM})}
-MISSING = AT_TRUE | lies() | REST  # of harmless_humor, whose control is there
-EVERYTHING = MISSING | CONTROL  # of one game and seed, from one pool
-PLAN: tuple[tuple[Job, ...], ...] = (
-    (
-        Job("harmless_humor", 2, {}, base=True),
-        Job("harmless_humor", 0, MISSING),
-    ),
-    (
-        Job("faithful_summary", 0, EVERYTHING),
-        Job("harmless_humor", 0, {"RLOO": frozenset({"harmless"})}, rloo=True),
-    ),
-    (
-        Job("faithful_summary", 1, {}, base=True),
-        Job("faithful_summary", 2, {}, base=True),
-        Job("faithful_summary", 0, {"RLOO": frozenset({"faithful"})}, rloo=True),
-    ),
+EVERYTHING = AT_TRUE | lies() | REST | CONTROL  # of one game and seed, from one pool
+PLAN: tuple[Job, ...] = (
+    Job("faithful_summary", 2, {}, base=True),
+    Job("harmless_humor", 0, REST),
+    Job("faithful_summary", 0, REST),
+    Job("harmless_humor", 0, {"RLOO": frozenset({"humor"})}, rloo=True),
 )
 
 
