@@ -99,10 +99,10 @@ AT_TRUE = {"payments": payments(TRUE)}
 CONTROL = {"is the control trained too": frozenset({RANDOM})}
 EVERYTHING = AT_TRUE | lies() | REST | CONTROL  # of one game and seed, from one pool
 PLAN: tuple[Job, ...] = (
-    Job("faithful_summary", 2, {}, base=True),
+    Job("faithful_summary", 2, {}, base=True, soups=11),
+    Job("harmless_humor", 1, {}, base=True, soups=11),  # of its three soups one was too coarse
     Job("harmless_humor", 0, REST),
     Job("faithful_summary", 0, REST),
-    Job("harmless_humor", 0, {"RLOO": frozenset({"humor"})}, rloo=True),
 )
 
 
