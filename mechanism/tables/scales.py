@@ -10,6 +10,40 @@ import pandas as pd
 from mechanism.tables.candidates import INITIAL, Candidates
 from mechanism.tables.curves import Curves, size_label
 
+WIDE = (0.05, 0.95)  # quantiles: constants of the samples that single ones hardly move
+
+
+def spreads(samples: pd.DataFrame, soups: Candidates, lam: float) -> pd.DataFrame:
+    """Return a row a reward: its spread over the initial model's samples, and over the soups.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        A sample table; of it only the initial model's rows are read.
+    soups : Candidates
+        The models that min-max is taken over; their rewards are those compared.
+    lam : float
+        The strength of the divergence in raw reward units per nat, as trained with.
+
+    Returns
+    -------
+    DataFrame
+        `reward`; `initial, 5 %` and `initial, 95 %` of the samples, and `lam, initial`, lam over
+        their distance; `soups, least` and `soups, greatest` mean, and `lam, min-max`, the raw
+        reward units per nat to which min-max turns the same number lam.
+    """
+    first = samples[samples["candidate"] == INITIAL]
+    means = soups.rewards.mean(axis=-1)
+    lines = []
+    for name, row in zip(soups.reward_names, means, strict=True):
+        low, high = first[f"reward_{name}"].quantile(list(WIDE))
+        least, greatest = float(row.min()), float(row.max())
+        line = {"reward": name, "initial, 5 %": low, "initial, 95 %": high}
+        line |= {"lam, initial": lam / (high - low)}
+        line |= {"soups, least": least, "soups, greatest": greatest}
+        lines.append(line | {"lam, min-max": lam * (greatest - least)})
+    return pd.DataFrame(lines)
+
 
 def compare(fixed: Candidates, one: Curves, other: Curves) -> pd.DataFrame:
     """Return a row a size vector: the truth in fixed units, and in the paper's.

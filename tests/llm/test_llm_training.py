@@ -6,6 +6,7 @@ import pytest
 
 from mechanism.llm.runs import comparison, outcomes
 from mechanism.llm.studies import learning_rates
+from mechanism.tables import objective
 from mechanism.tables.candidates import from_table
 
 
@@ -52,6 +53,23 @@ def test_costs_are_those_of_the_settings(runs):
     assert slow["texts for all models"] == 0 and slow["texts for each model"] == 30 * 16
     assert fast["texts for all models"] == 330 * 48 and fast["texts for each model"] == 330 * 24
     assert fast["minutes for one model"] is None and slow["minutes for one model"] > 10
+
+
+def test_shares_of_the_possible_are_those_of_the_samples(runs):
+    """The record of outcomes against the samples of the same models: the last fit of each."""
+    table = comparison.shares(runs).set_index(["game", "trained for", "seed", "trainer"])
+    assert table.index.is_unique and len(table.xs("rloo", level="trainer")) == 4
+    for run in runs:
+        kind, told = run.settings.trainer, f"regression, {run.settings.rounds} rounds"
+        for reward, end in zip(run.settings.rewards, ("soup 1.00", "soup 0.00"), strict=True):
+            rows = from_table(run.samples, [reward])
+            first, last = rows.names.index("initial"), rows.names.index(end)
+            won = (rows.rewards[0, last] - rows.rewards[0, first]).mean()
+            named = told if kind == "regression" else kind
+            key = run.settings.game, reward, run.settings.seed, named
+            assert np.sign(table.loc[key, "share"]) == np.sign(won - 0.1 * rows.kl[last].mean())
+            got = objective.reached(run.samples, [reward], np.ones(1), 0.1, end)
+            assert table.loc[key, "share"] == pytest.approx(got.share, rel=2e-3)
 
 
 def test_the_divergence_by_step_is_the_log_and_regression_keeps_none(runs):

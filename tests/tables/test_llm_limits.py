@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from mechanism import sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.runs import limits, outcomes, prices
-from mechanism.tables import curves, scales
+from mechanism.tables import curves, frontier, objective, scales, support
 from mechanism.tables.candidates import INITIAL, from_table
 from tests.tables.sample_tables import FEW, LAM, soups
 
@@ -65,6 +66,44 @@ def test_the_comparison_of_units_is_that_of_slow_sums(run):
         assert (row["choice, fixed"], row["choice, min-max"]) == (best, other)
         assert row["costs"] == pytest.approx(objective[best] - objective[other])
         assert row["lam for summary"] == pytest.approx(lam * np.ptp(means[1, 1:]))
+
+
+def test_constants_of_the_initial_model_are_moved_by_no_candidate(run):
+    """Another model for a report leaves them, and lam; min-max moves with the candidates."""
+    found, lam = outcomes.soups_of(run), run.settings.lam
+    table = scales.spreads(run.samples, found, lam)
+    better = run.samples.copy()
+    reported = better["candidate"] == "soup 1.00"
+    better.loc[reported, "reward_faithful"] += 0.1
+    moved = from_table(better, run.settings.rewards).only(found.names)
+    after = scales.spreads(better, moved, lam)
+    kept = ["initial, 5 %", "initial, 95 %", "lam, initial"]
+    assert table[kept].equals(after[kept])
+    assert after["lam, min-max"][0] == pytest.approx(table["lam, min-max"][0] + 0.1 * lam)
+    first = run.samples.query("candidate == 'initial'")["reward_faithful"]
+    assert (first < table["initial, 5 %"][0]).mean() <= 0.05 < (first <= 0.5).mean()
+    assert table["lam, initial"][0] == pytest.approx(lam / np.ptp(np.quantile(first, [0.05, 0.95])))
+
+
+@pytest.mark.parametrize("sizes", [(3.0, 7.0), HALF])
+def test_lam_means_the_same_in_training_choice_and_support(run, sizes):
+    """Welfare that the rule compares is the objective of the training; so is the support's."""
+    found, lam, weights = outcomes.soups_of(run, True), run.settings.lam, 0.1 * np.array(sizes)
+    game = found.game(sizes, lam)
+    welfare = game.sizes @ game.values - game.divergences
+    at = found.names.index(INITIAL)
+    for name in ("soup 0.00", "soup 1.00"):
+        got = objective.gains(run.samples, run.settings.rewards, weights, lam, name)
+        won = welfare[found.names.index(name)] - welfare[at]
+        assert won == pytest.approx(got.net.mean(), abs=1e-12)
+        paper = from_table(run.samples, run.settings.rewards).only(found.names).game(sizes, lam)
+        theirs = paper.sizes @ paper.values - paper.divergences
+        assert abs(theirs[found.names.index(name)] - theirs[at] - won) > 0.01
+    drawn = support.from_table(run.support, run.settings.rewards, scale=outcomes.RAW)
+    games = drawn.games(sizes, lam)
+    scores = np.tensordot(weights, drawn.values, (0, 1))
+    best = games.welfare(sw_max(games))
+    np.testing.assert_allclose(best, frontier.optimum_bracket(scores, lam).lower, atol=1e-9)
 
 
 def test_the_utility_left_is_worth_less_payment(run):

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mechanism.llm.config import REWARDS
 from mechanism.llm.runs import outcomes
-from mechanism.llm.runs.record import Recorded
-from mechanism.tables import candidates, verdicts
+from mechanism.llm.runs.record import RECORDED, Recorded
+from mechanism.tables import candidates, objective, verdicts
+
+SHARE = ("game", "trained for", "seed", "trainer", "share", "share_se")
 
 
 def balances(run: Recorded) -> pd.DataFrame:
@@ -78,6 +81,32 @@ def beside(runs: Sequence[Recorded]) -> pd.DataFrame:
     return pd.concat(
         [balances(run).assign(trainer=trainer_of(run)) for run in runs], ignore_index=True
     )
+
+
+def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
+    """Return the share of the possible gain that each single reward's model reached, by trainer.
+
+    Returns
+    -------
+    DataFrame
+        `game`, `trained for`, `seed`, `trainer`; `share` and its error: regression after the fits
+        to the pool alone (0 rounds) and after each round on policy, from the record of outcomes,
+        and RLOO, from its samples.
+    """
+    single = [reward for names in REWARDS.values() for reward in names]
+    fitted = pd.read_csv(RECORDED / "regression" / "outcomes.csv")
+    fitted = fitted[fitted["trained for"].isin(single)]
+    told = "regression, " + fitted["rounds"].astype(str) + " rounds"
+    lines = fitted.assign(trainer=told)[[*SHARE]].to_dict("records")
+    for run in runs:
+        if run.settings.trainer != "regression":
+            table, lam = outcomes.tables(run), run.settings.lam
+            for reward, end in candidates.trained_models(run.settings.rewards).items():
+                if reward in run.settings.rewards:
+                    got = objective.reached(table, [reward], np.ones(1), lam, end)
+                    line = run.settings.game, reward, run.settings.seed, run.settings.trainer
+                    lines.append(dict(zip(SHARE, (*line, got.share, got.share_se), strict=True)))
+    return pd.DataFrame(lines)
 
 
 def divergence_by_step(run: Recorded, parts: int = 3) -> pd.DataFrame:
