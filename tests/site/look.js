@@ -68,20 +68,32 @@ window.look = {
         nodes.map((n) => `${id}: ${n.html.slice(0, 120)}: ${n.failureSummary.slice(0, 300)}`),
       ),
 
-  // All rules but that of contrast, and those whose findings `grave` would drop. A link in a text
-  // passes by its style or, slow to judge, by its colour: looked at where some style does not do.
-  async structure() {
+  // All rules at once, but for those whose findings `grave` would drop: what is found of contrast,
+  // judged for the kinds of text alone, and what is found of all else. A link in a text passes by
+  // its style or, slow to judge, by its colour: looked at where the style does not do.
+  async everything() {
     const mild = axe._audit.rules.filter(({ impact }) => ["minor", "moderate"].includes(impact));
-    const ids = ["color-contrast", ...mild.map(({ id }) => id)];
-    const rules = Object.fromEntries(ids.map((id) => [id, { enabled: false }]));
-    const id = "link-in-text-block";
-    axe.configure({ rules: [{ id, any: ["link-in-text-block-style"] }] });
-    const [quick, unclear] = await look.found(document, { rules });
+    const rules = Object.fromEntries(mild.map(({ id }) => [id, { enabled: false }]));
+    const [link, contrast] = ["link-in-text-block", "color-contrast"];
+    const kinds = look.kindsOfText();
+    for (const element of kinds) element.dataset.kind = "";
+    const restricted = [
+      { id: link, any: ["link-in-text-block-style"] },
+      { id: contrast, selector: "[data-kind], [data-kind] *" },
+    ];
+    axe.configure({ rules: restricted });
+    let [found, unclear] = await look.found(document, { rules, elementRef: true });
     axe.reset();
-    if (![...quick, ...unclear].some((rule) => rule.id === id)) return look.grave(quick);
-    const others = quick.filter((rule) => rule.id !== id);
-    const [links] = await look.found(document, { runOnly: [id] });
-    return look.grave([...others, ...links]);
+    for (const element of kinds) delete element.dataset.kind;
+    const plain = [...found, ...unclear].filter(({ id }) => id === link).flatMap((r) => r.nodes);
+    if (plain.length) {
+      const [links] = await look.found(plain.map((n) => n.element), { runOnly: [link] });
+      found = [...found.filter(({ id }) => id !== link), ...links];
+    }
+    return {
+      contrast: look.grave(found.filter(({ id }) => id === contrast)),
+      structure: look.grave(found.filter(({ id }) => id !== contrast)),
+    };
   },
 
   async contrast() {

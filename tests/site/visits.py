@@ -70,6 +70,12 @@ def overflows(page, width: int) -> bool:
     return look(page, "overflows")
 
 
+def show(page, scheme: str):
+    """Let the page be light or dark, and wait until it is."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+
+
 def visit(context, root: str, name: str) -> Visit:
     """Load one page, resize it, and let axe-core judge it in light and in dark mode."""
     page, errors, outside = load(context, root, name)
@@ -81,11 +87,11 @@ def visit(context, root: str, name: str) -> Visit:
     faults = {"errors": errors, "requests outside": outside, "raw TeX": look(page, "rawTex")}
     faults["scrolls sideways at"] = [width for width in WIDTHS if overflows(page, width)]
     height = look(page, "height")
-    faults["axe"] = look(page, "structure")
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
-        faults[f"axe, {scheme}"] = look(page, "contrast")
+    show(page, "light")
+    found = look(page, "everything")
+    faults["axe"], faults["axe, light"] = found["structure"], found["contrast"]
+    show(page, "dark")
+    faults["axe, dark"] = look(page, "contrast")
     page.close()
     return Visit({kind: found for kind, found in faults.items() if found}, height, paint)
 
