@@ -18,6 +18,7 @@ from mechanism.attack.games import Sampler
 from mechanism.attack.outputs import checker
 from mechanism.attack.spending import DEFAULT
 from mechanism.attack.user_rules import checked_mechanism, checked_sampler
+from mechanism.controls.attempts import attempt
 from mechanism.core.errors import InvalidInputError, check_whole
 from mechanism.core.payments import Mechanism
 from mechanism.statements import CLAIMS, DEFINITIONS, Claim
@@ -164,8 +165,7 @@ def noticed(
     control: Callable[[int, int], ClaimResult], seed: int, budget: int = DEFAULT, least: int = 1
 ) -> bool:
     """Whether a control comes back violated: a quarter of the budget first, then all of it."""
-    shares = (max(least, budget // 4), budget)
-    return any(control(share, seed).status == "violated" for share in shares)
+    return attempt(control, seed, budget, least).status == "violated"
 
 
 def examine(budget: int | None, seed: int, part: tuple[str, str | None]) -> tuple[Any, float]:

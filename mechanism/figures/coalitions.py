@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS
+from mechanism.plotting import GROUP_COLORS, GROUP_DASHES, GROUP_MARKERS, group_style
 
 
 def plot_names(names: ArrayLike, paid: dict[str, ArrayLike]) -> Figure:
@@ -21,15 +21,17 @@ def plot_names(names: ArrayLike, paid: dict[str, ArrayLike]) -> Figure:
     return figure
 
 
-def plot_joint_sizes(factors: ArrayLike, gains: dict[str, ArrayLike]) -> Figure:
-    """Gains of two groups as they multiply their sizes, together and each alone."""
+def plot_joint_sizes(factors: ArrayLike, gains: dict[tuple[int, str], ArrayLike]) -> Figure:
+    """Gains of two groups as they multiply their sizes, together and each alone.
+
+    `gains` has a curve for each group (from 0) and who overstates, "both overstate" or "alone".
+    """
     figure, axes = plt.subplots(figsize=(7.0, 3.6))
-    for k, (title, values) in enumerate(gains.items()):
-        axes.plot(
-            np.asarray(factors), np.asarray(values), color=GROUP_COLORS[k],
-            linestyle=GROUP_DASHES[k], marker=GROUP_MARKERS[k], markevery=6, markersize=4,
-            label=title,
-        )  # fmt: skip
+    for (i, who), values in gains.items():
+        style = group_style(i) | {"label": f"group {i + 1}, {who}", "markevery": 6, "markersize": 4}
+        if who == "alone":
+            style |= {"linestyle": ":", "markerfacecolor": "white"}
+        axes.plot(np.asarray(factors), np.asarray(values), **style)
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.axvline(1.0, color="black", linewidth=0.8, linestyle=":")
     axes.set(xlabel="reported size over true size", ylabel="gain in utility")

@@ -12,6 +12,7 @@ from tools.chapters import ROOT, Chapter, ChapterError
 from tools.pages import cells, docstrings, front, library
 
 PICTURE = {"image/png": "aGVsbG8="}
+TABLE = {"text/html": "<table><tr><td>1</td></tr></table>"}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,8 @@ def cell(source, outputs=(), **metadata):
         (cell("\n".join(["x = 1"] * 6)), "the computation"),
         (cell("\n".join(["x = 1"] * 6), [{"text/plain": "1"}]), None),
         (cell("def f():\n" + "    x = 1\n" * 6), "the definitions"),
+        (cell("\n".join(["x = 1"] * 7), [TABLE]), "the code of this table"),
+        (cell("\n".join(["x = 1"] * 6), [TABLE]), None),
         (cell("plot()", [PICTURE]), "the code of this figure"),
         (cell("plot()", [PICTURE], tags=["hide-input"]), "the code of this figure"),
         (cell("1", [{"text/plain": "1"}], tags=["hide-input"]), "the code"),

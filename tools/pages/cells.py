@@ -7,9 +7,11 @@ from pathlib import Path
 import nbformat
 
 from tools.chapters import ChapterError
+from tools.pages import tables
 
 LEAST_ALT = 60  # characters that say what to see in a picture
 SHORT = 5  # lines of code that are shown though they show nothing
+LONG = 6  # lines that are folded though they show a table
 
 
 def shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -20,6 +22,11 @@ def shown(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 def pictures(cell: nbformat.NotebookNode) -> int:
     """Return how many pictures a cell shows."""
     return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in shown(cell))
+
+
+def tabulates(cell: nbformat.NotebookNode) -> bool:
+    """Say whether a cell shows a table."""
+    return any("<table" in o.get("data", {}).get("text/html", "") for o in shown(cell))
 
 
 def is_setup(cell: nbformat.NotebookNode) -> bool:
@@ -34,13 +41,16 @@ def is_setup(cell: nbformat.NotebookNode) -> bool:
 def folded(cell: nbformat.NotebookNode) -> str:
     """Return what is folded in a code cell, or nothing where its code is to be read.
 
-    That is set-up, the code of a figure, and longer code that shows nothing.
+    That is set-up, the code of a figure, longer code that shows nothing, and long code that shows a
+    table.
     """
     if pictures(cell):
         return "the code of this figure"
     if is_setup(cell):
         named = "parameters" if "parameters" in cell.metadata.get("tags", []) else "imports"
         return f"the set-up: {named}"
+    if tabulates(cell) and len(cell.source.splitlines()) > LONG:
+        return "the code of this table"
     if shown(cell) or len(cell.source.splitlines()) <= SHORT:
         return ""
     defines = all(isinstance(s, ast.FunctionDef) for s in ast.parse(cell.source).body)
@@ -69,6 +79,7 @@ def fold_files(staged: dict[str, Path]) -> None:
         notebook = nbformat.read(path, as_version=4)
         faults += [f"  {name}: {fault}" for fault in without_words(notebook, known)]
         fold(notebook)
+        tables.add_captions(notebook, name.rsplit("/", 1)[-1])
         nbformat.write(notebook, path)
     if faults:
         raise ChapterError("\n".join(["pictures lack words (mystnb: image: alt):", *faults]))
