@@ -10,7 +10,7 @@ import nbformat
 from tools.chapters import Chapter, plain
 from tools.execution import CELL_TIMEOUT, environment
 
-FIRST = "from tests.book.group_colors import watch\n\ncolor_faults = watch()"
+FIRST = "from tests.chapters.group_colors import watch\n\ncolor_faults = watch()"
 LAST = "assert color_faults == [], color_faults"
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from mechanism.figures import coalitions
 from mechanism.plotting import GROUP_COLORS, group_style
-from tests.book.chapter_run import run
-from tests.book.group_colors import faults
+from tests.chapters.chapter_run import run
+from tests.chapters.group_colors import faults
 from tools.chapters import ROOT, find_chapters
 
 PARTS = ("game/", "incentives/", "payments/", "practice/")
