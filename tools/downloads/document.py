@@ -76,10 +76,12 @@ def settle(page: Page, html: Path, names: set[str]) -> None:
     for tag in page.article.select(DROPPED):
         tag.decompose()
     for tag in page.article.select("details"):
-        if "hide" in tag.get("class", []):
-            tag.decompose()  # folded code: paper cannot unfold it
-        else:
+        if "hide" not in tag.get("class", []):
             tag["open"] = ""
+        elif tag.select_one(".cell_output"):  # a folded picture is printed, without its code
+            tag.replace_with(tag.select_one(".cell_output"))
+        else:
+            tag.decompose()  # folded code: paper cannot unfold it
     for tag in page.article.select(".highlight span[class]"):
         if not COLOURED.match(tag["class"][0]):
             tag.unwrap()  # every span is an object in the PDF, and there are 100,000
