@@ -44,7 +44,7 @@ def cell(source, outputs=(), **metadata):
         (cell("plot()", [PICTURE]), "the code of this figure"),
         (cell("plot()", [PICTURE], tags=["hide-input"]), "the code of this figure"),
         (cell("1", [{"text/plain": "1"}], tags=["hide-input"]), "the code"),
-        (cell("plot()", [PICTURE], tags=["hide-output"]), "this figure and its code"),
+        (cell("plot()", [PICTURE], tags=["hide-output"]), "the {type} of this figure"),
     ],
 )
 def test_what_is_folded(one, folded):

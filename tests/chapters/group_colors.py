@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mechanism.plotting import GROUP_COLORS
 
+SEEN: list[str] = []
 GROUP = re.compile(r"group (\d+)\b")
 
 
@@ -44,14 +45,12 @@ def faults(figure: Figure) -> list[str]:
     return found
 
 
-def watch() -> list[str]:
-    """Look at each figure of this process as it is drawn; return the list that faults go into."""
-    seen: list[str] = []
+def watch() -> None:
+    """Look at each figure of this process as it is drawn; what is found goes into `SEEN`."""
     draw = FigureCanvasBase.print_figure
 
     def drawn(self, *arguments, **options):
-        seen.extend(faults(self.figure))
+        SEEN.extend(faults(self.figure))
         return draw(self, *arguments, **options)
 
     FigureCanvasBase.print_figure = drawn
-    return seen

@@ -64,7 +64,7 @@ def fold(notebook: nbformat.NotebookNode) -> None:
             continue
         tags = cell.metadata.setdefault("tags", [])
         what = folded(cell) or ("the code" if "hide-input" in tags else "")
-        what = "this figure and its code" if "hide-output" in tags else what
+        what = "the {type} of this figure" if "hide-output" in tags else what
         if what:
             tags += ["hide-input"] if "hide-input" not in tags else []
             cell.metadata.setdefault("mystnb", {}).update(
