@@ -20,6 +20,7 @@ from mechanism.core.generator import Divergence
 from mechanism.core.products import dot
 
 BLOCK = 1 << 15  # numbers that a block of games, or a piece of a large one, may hold
+FULL = 1.0 - 1e-9  # mass below which a row is short
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -47,15 +48,17 @@ def closed_form(gaps: Floats, reference: Floats) -> Root:
     if logs is not None:  # the best outcome may be so rare that another with exp(-d) = 0 matters
         gaps, peak = logs.max(axis=-1, keepdims=True) - logs, logs.max(axis=-1, keepdims=True)
 
+    policy, total = gaps, np.zeros((len(gaps), 1))
+
     def weigh(piece: Floats, mass: Floats) -> None:
         np.exp(np.negative(piece, out=piece), out=piece)
         if logs is None:
-            piece *= mass
+            total[...] += newton.weigh(piece, mass)
+        else:
+            total[...] += piece.sum(axis=-1, keepdims=True)
 
-    in_pieces(weigh, gaps, reference)
-    policy = gaps
-    total = policy.sum(axis=-1, keepdims=True)
-    policy /= total
+    in_pieces(weigh, policy, reference)
+    policy *= 1.0 / total
     log_total = np.log(total) if logs is None else np.log(total) + peak
     return _root(policy, 1.0 - log_total, np.full_like(log_total, np.inf))
 
@@ -105,41 +108,41 @@ def power_equation(weights: Floats, offsets: Floats, power: float) -> tuple[Floa
     r"""Solve :math:`\sum_x a_x (\delta + b_x)^{-c} = 1` for delta > 0, with some b = 0.
 
     The power mean :math:`(\sum a u^{-c})^{-1/c}` is concave in delta, so Newton from the left
-    climbs to the root without overshooting. Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
+    climbs to the root without overshooting. Its slope changes by (c + 1) / delta at most, relative
+    to itself, so that a small step shows the next one to be exact.
+    Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
     """
-    start = np.full((len(offsets), 1), _TINY)
 
-    def climb(offset: Floats, weight: Floats) -> None:
-        alone = np.power(weight, 1.0 / power)
-        alone -= offset
-        np.maximum(start, alone.max(axis=-1, keepdims=True), out=start)
-
-    in_pieces(climb, offsets, weights)
-
-    def mean(delta: Floats) -> tuple[Floats, Floats]:
+    def mean(offsets: Floats, weights: Floats, delta: Floats) -> tuple[Floats, Floats]:
         total, steep = np.zeros_like(delta), np.zeros_like(delta)
 
         def add(offset: Floats, weight: Floats) -> None:
             base = offset + delta
-            terms = _to_minus(base, power)
-            terms *= weight
-            total[...] += terms.sum(axis=-1, keepdims=True)
-            terms /= base
-            steep[...] += terms.sum(axis=-1, keepdims=True)
+            first, second = newton.sums(_to_minus(base, power), weight, base)
+            total[...] += first
+            steep[...] += second
 
         in_pieces(add, offsets, weights)
         value = total ** (-1.0 / power)
         return value, value * steep / total
 
-    high = np.full_like(start, 2.0)
-    delta, count = newton.find_roots(mean, offsets, weights, -power, start, start, high)
-    policy = np.empty_like(offsets)
+    some = newton.sample(offsets.shape[-1])  # any outcome alone bounds the root, the best one too
+    alone = np.power(weights[:, some], 1.0 / power) - offsets[:, some]
+    start = np.maximum(alone.max(axis=-1, keepdims=True), _TINY)
+    top = _at_best(weights, offsets)
+    start = np.maximum(start, top ** (1.0 / power))
+    high, near = np.full_like(start, 2.0), 1e-8 / np.sqrt(1.0 + power)
+    rows = (offsets, weights, top)
+    delta, count = newton.find_roots(mean, rows, -power, start, start, high, near)
+    policy, total = offsets, np.zeros_like(delta)
 
-    def fill(piece: Floats, offset: Floats, weight: Floats) -> None:
-        np.multiply(weight, _to_minus(offset + delta, power), out=piece)
+    def fill(piece: Floats, weight: Floats) -> None:
+        np.multiply(weight, _to_minus(np.add(piece, delta, out=piece), power), out=piece)
+        total[...] += piece.sum(axis=-1, keepdims=True)
 
-    in_pieces(fill, policy, offsets, weights)
-    return delta, Root(_complete(policy, offsets == 0.0), delta[:, 0], delta[:, 0], np.ravel(count))
+    in_pieces(fill, policy, weights)
+    best = weights * _to_minus(delta, power) if np.any(total < FULL) else None
+    return delta, Root(_complete(policy, total, best), delta[:, 0], delta[:, 0], np.ravel(count))
 
 
 def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> tuple[Floats, Root]:
@@ -148,12 +151,12 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
     For k >= 1 the norm :math:`(\sum q u_+^k)^{1/k}` is convex, so Newton from the right descends to
     the root; at k = 1 it is piecewise linear and Newton ends after finitely many steps, exact.
     """
-    best = np.take_along_axis(reference, offsets.argmin(axis=-1, keepdims=True), axis=-1)
+    best = _at_best(reference, offsets)
     mean_offset = dot(reference, offsets)[:, None]
     all_active = (1.0 + mean_offset) if power == 1 else 1.0 + offsets.max(axis=-1, keepdims=True)
     high = np.minimum(best ** (-1.0 / power), all_active) * (1.0 + 1e-9)
 
-    def norm(z: Floats) -> tuple[Floats, Floats]:
+    def norm(offsets: Floats, reference: Floats, z: Floats) -> tuple[Floats, Floats]:
         total, steep = np.zeros_like(z), np.zeros_like(z)
 
         def add(offset: Floats, mass: Floats) -> None:
@@ -163,10 +166,9 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
                 total[...] += dot(mass, base)[:, None]
                 steep[...] += dot(mass, np.greater(base, 0.0, out=base))[:, None]
                 return
-            terms = mass * _power(base, power)
-            total[...] += terms.sum(axis=-1, keepdims=True)
-            np.divide(terms, base, out=terms, where=base > 0)
-            steep[...] += terms.sum(axis=-1, keepdims=True)
+            first, second = newton.sums(_power(base, power), mass, base)
+            total[...] += first
+            steep[...] += second
 
         in_pieces(add, offsets, reference)
         value = total ** (1.0 / power)
@@ -174,25 +176,29 @@ def positive_part_equation(offsets: Floats, reference: Floats, power: float) -> 
 
     start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
     low = np.full_like(high, 0.5)
-    z, count = newton.find_roots(norm, offsets, reference, power, start, low, high)
+    z, count = newton.find_roots(norm, (offsets, reference, best), power, start, low, high)
 
-    def policy_at(z: Floats) -> Floats:
-        policy = np.empty_like(offsets)
+    def fill(z: Floats, policy: Floats) -> tuple[Floats, Floats]:
+        total = np.zeros_like(z)
 
-        def fill(piece: Floats, offset: Floats, mass: Floats) -> None:
-            base = np.subtract(z, offset)
-            np.multiply(mass, _power(np.maximum(base, 0.0, out=base), power), out=piece)
+        def part(piece: Floats, offset: Floats, mass: Floats) -> None:
+            base = np.maximum(np.subtract(z, offset, out=piece), 0.0, out=piece)
+            np.multiply(mass, _power(base, power), out=piece)
+            total[...] += piece.sum(axis=-1, keepdims=True)
 
-        in_pieces(fill, policy, offsets, reference)
-        return policy
+        in_pieces(part, policy, offsets, reference)
+        return policy, total
 
-    policy = policy_at(z)
-    total = policy.sum(axis=-1, keepdims=True)
+    if power >= 1 and z.max() * power <= 1e3:  # the last bit of z moves less than 1e-12 of the mass
+        policy, total = fill(z, offsets)
+        policy *= 1.0 / total
+        return z, _root(policy, z, np.full_like(z, np.inf), count)
+    policy, total = fill(z, np.empty_like(offsets))
     rough = np.abs(total - 1.0) > 1e-12
-    policy /= total
+    policy *= 1.0 / total
     if np.any(rough):  # z is so large that its last bit moves mass: mix what both sides of it give
-        mixed = _mixed(policy_at(z * (1.0 - 1e-15)), policy_at(z * (1.0 + 1e-15)))
-        policy = np.where(rough, mixed, policy)
+        sides = [fill(z * (1.0 + bit), np.empty_like(offsets))[0] for bit in (-1e-15, 1e-15)]
+        policy = np.where(rough, _mixed(*sides), policy)
     return z, _root(policy, z, np.full_like(z, np.inf), count)
 
 
@@ -227,26 +233,32 @@ def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Ro
     return _root(policy, low, divergence.slope_limit - low, iterations)
 
 
+def _at_best(weights: Floats, offsets: Floats) -> Floats:
+    """Weight (B, 1) of an outcome whose offset is 0."""
+    return np.take_along_axis(weights, offsets.argmin(axis=-1, keepdims=True), axis=-1)
+
+
 def _power(base: Floats, power: float) -> Floats:
     """base**power by the cheapest ufunc."""
-    if power == 1:
-        return base
-    return np.square(base) if power == 2 else np.power(base, power)
+    return base if power == 1 else base**power
 
 
 def _to_minus(base: Floats, power: float) -> Floats:
-    return np.power(base, -power) if power > 2 else 1.0 / _power(base, power)
+    return 1.0 / _power(base, power) if power in (0.5, 1, 2) else np.power(base, -power)
 
 
-def _complete(policy: Floats, best: NDArray[np.bool_]) -> Floats:
-    """Make rows sum to 1; what rounding of the multiplier left over goes to the best outcomes."""
-    total = policy.sum(axis=-1, keepdims=True)
-    short = total < 1.0 - 1e-9
-    if np.any(short):
-        lack = (1.0 - total) / best.sum(axis=-1, keepdims=True)
-        policy = policy + np.where(best & short, lack, 0.0)
+def _complete(policy: Floats, total: Floats, best: Floats | None) -> Floats:
+    """Make rows sum to 1; what rounding of the multiplier left over goes to the best outcomes.
+
+    These have the mass `best`, which is needed where a row is short.
+    """
+    short = total < FULL
+    if best is not None:
+        favoured = (policy == best) & short
+        lack = (1.0 - total) / np.maximum(favoured.sum(axis=-1, keepdims=True), 1)
+        policy += np.where(favoured, lack, 0.0)
         total = policy.sum(axis=-1, keepdims=True)
-    policy /= total
+    policy *= 1.0 / total
     return policy
 
 

@@ -35,6 +35,8 @@ def weighted_rows(weights: Floats, rows: Floats) -> Floats:
     array([1., 2.])
     """
     n, m = rows.shape[-2:]
+    if n == 1:
+        return np.asarray(weights * rows[..., 0, :])
     width = PIECE // max(n, 1)
     if m <= width:
         return np.asarray(np.vecmat(weights, rows))

@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanism.core import multiplier
+from mechanism.core import multiplier, newton
 from mechanism.core.divergences import (
     KL,
     Alpha,
@@ -179,7 +179,7 @@ def _solve_blocks(
         block = slice(start, start + height)
         gaps = policy[block]
         with np.errstate(all="ignore"):
-            flat = _write_gaps(rows[block], divergence.lam, gaps, divergence.flat)
+            flat = _write_gaps(gaps if fresh else rows[block], divergence, gaps)
             near = _flat_root(divergence, gaps[flat], references[block][flat])
             root = find_root(divergence, gaps, references[block])
         if root.policy is not gaps:
@@ -195,15 +195,20 @@ def _solve_blocks(
     return policy.reshape(*batch, m), *shaped
 
 
-def _write_gaps(scores: Floats, lam: float, out: Floats, flat: float) -> NDArray[np.bool_]:
+def _write_gaps(scores: Floats, divergence: Divergence, out: Floats) -> NDArray[np.bool_]:
     """Write d = (max S - S) / lam >= 0 into `out`; say in which rows no d is above `flat`."""
-    best = scores.max(axis=-1, keepdims=True)
+    best, lam = scores.max(axis=-1, keepdims=True), divergence.lam
     small = np.ones(len(scores), dtype=bool)
 
     def write(piece: Floats, gaps: Floats) -> None:
-        np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
+        if divergence.strictly_convex:
+            if out is not scores:
+                gaps[...] = piece
+            newton.turn(gaps, best, 1.0 / lam)
+        else:  # to the last bit, since ties decide where mass goes
+            np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
         if small.any():  # one large gap settles it: no need to look on
-            np.logical_and(small, gaps.max(axis=-1) <= flat, out=small)
+            np.logical_and(small, gaps.max(axis=-1) <= divergence.flat, out=small)
 
     multiplier.in_pieces(write, scores, out)
     return small
@@ -237,7 +242,7 @@ def _(divergence: TotalVariation, gaps: Floats, reference: Floats) -> Root:
 
 @find_root.register
 def _(divergence: ChiSquared, gaps: Floats, reference: Floats) -> Root:
-    gaps /= 2.0
+    gaps *= 0.5
     z, root = multiplier.positive_part_equation(gaps, reference, 1.0)
     return _with_slope(root, 2.0 * (z - 1.0), np.full_like(z, np.inf))
 
@@ -273,10 +278,11 @@ def _(divergence: Alpha, gaps: Floats, reference: Floats) -> Root:
         root = multiplier.closed_form(gaps, reference)
         return _with_slope(root, root.slope[:, None] - 1.0, root.deficit[:, None])
     power = 1.0 / abs(α - 1.0)
+    gaps *= abs(α - 1.0)
     if α < 1:
-        delta, root = multiplier.power_equation(reference, gaps / power, power)
+        delta, root = multiplier.power_equation(reference, gaps, power)
         return _with_slope(root, power * (1.0 - delta), power * delta)
-    z, root = multiplier.positive_part_equation(gaps / power, reference, power)
+    z, root = multiplier.positive_part_equation(gaps, reference, power)
     return _with_slope(root, power * (z - 1.0), np.full_like(z, np.inf))
 
 

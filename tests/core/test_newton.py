@@ -10,7 +10,7 @@ from mechanism import RLHFGame, solve, sw_max
 from mechanism.attack.claim_result import scale
 from mechanism.attack.games import FAMILIES
 from mechanism.core import newton
-from mechanism.core.newton import VECTOR, compiled_roots
+from mechanism.core.newton import VECTOR, machine_code
 
 EVERY = pytest.mark.parametrize("name", FAMILIES)
 
@@ -21,7 +21,7 @@ def plain(monkeypatch):
 
     def run(function, *arguments):
         with monkeypatch.context() as patch:
-            patch.setattr(newton, "compiled_roots", lambda: None)
+            patch.setattr(newton, "machine_code", lambda: None)
             return function(*arguments)
 
     return run
@@ -60,6 +60,42 @@ def test_one_large_game_agrees_with_numpy(name, plain):
     np.testing.assert_allclose(fast.policy, slow.policy, rtol=1e-11, atol=1e-12 / m)
 
 
+@EVERY
+@pytest.mark.parametrize("lam", [1e-3, 1.0, 100.0])
+def test_large_uneven_games_agree_with_numpy(name, lam, plain):
+    """The sample may miss what decides: a best outcome alone, or a few heavy ones."""
+    rng = np.random.default_rng(3)
+    m = newton.MANY + 4465
+    reference = 10.0 ** -rng.uniform(0, 12, (2, m))
+    reference[1, 7] = reference[1].sum()  # half of all mass on one outcome
+    reference /= reference.sum(axis=-1, keepdims=True)
+    game = RLHFGame(rng.random((2, 2, m)), [3.0, 2.0], reference, FAMILIES[name](lam))
+    fast, slow = solve(game), plain(solve, game)
+    assert np.all(fast.dual_gap <= 1e-12 * scale(game))
+    np.testing.assert_allclose(fast.policy, slow.policy, rtol=1e-10, atol=1e-18)
+    np.testing.assert_allclose(fast.multiplier, slow.multiplier, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("size", [100, newton.SAMPLE])
+def test_passes_of_machine_code_are_those_of_numpy(size, plain):
+    rng = np.random.default_rng(4)
+    rows, weights, base = rng.random((3, 2, size))
+    base[:, ::3] = 0.0
+
+    def passes():
+        turned, weighed = rows.copy(), rows.copy()
+        newton.turn(turned, rows.max(axis=-1, keepdims=True), 2.5)
+        mass = newton.weigh(weighed, weights)
+        shared = newton.weigh(rows.copy(), np.broadcast_to(weights[:1], rows.shape))
+        return turned, weighed, mass, shared, *newton.sums(rows, weights, base + (base == 0))
+
+    for fast, slow in zip(passes(), plain(passes), strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=1e-12)
+    first, second = newton.sums(np.where(base > 0, rows, 0.0), weights, base)
+    np.testing.assert_allclose(first, (rows * weights * (base > 0)).sum(axis=-1)[:, None])
+    assert np.isfinite(second).all()
+
+
 @pytest.mark.parametrize("e", [*VECTOR, -3.3, 1.7])
 def test_roots_of_the_compiled_equations(e):
     """Each loop by itself: sum a u^e is 1 at the root that it returns."""
@@ -68,7 +104,7 @@ def test_roots_of_the_compiled_equations(e):
     offsets[:, 0] = 0.0
     low, high = np.full(4, 1e-6), np.full(4, 1e6)
     root, count = np.full(4, 1.0), np.zeros(4)
-    compiled_roots()(offsets, weights, e, root, low, high, count)
+    machine_code().roots(offsets, weights, e, 0.0, root, low, high, count)
     base = np.maximum(root[:, None] + np.where(e < 0, 1, -1) * offsets, 0.0)
     np.testing.assert_allclose((weights * base**e).sum(axis=-1), 1.0, rtol=1e-12)
     assert np.all((count > 1) & (count < 60))
@@ -78,16 +114,17 @@ def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
     game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
     fast = sw_max(game)
     monkeypatch.setitem(sys.modules, "mechanism.core.newton.compiled", None)
-    newton.compiled_roots.cache_clear()
+    monkeypatch.delattr(newton, "compiled", raising=False)
+    newton.machine_code.cache_clear()
     with caplog.at_level(logging.WARNING, "mechanism"):
         slow = [sw_max(game), sw_max(game)]
-    newton.compiled_roots.cache_clear()
+    newton.machine_code.cache_clear()
     assert len(caplog.records) == 1 and "mechanism[fast]" in caplog.text
     np.testing.assert_allclose(slow, [fast, fast], rtol=1e-14)
 
 
 def test_the_accelerator_can_be_turned_off(monkeypatch, caplog):
     monkeypatch.setenv("MECHANISM_ACCELERATOR", "off")
-    newton.compiled_roots.cache_clear()
-    assert compiled_roots() is None and not caplog.records
-    newton.compiled_roots.cache_clear()
+    newton.machine_code.cache_clear()
+    assert machine_code() is None and not caplog.records
+    newton.machine_code.cache_clear()

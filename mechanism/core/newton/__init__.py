@@ -1,14 +1,16 @@
 """Safeguarded Newton for many rows at once: numpy's path, and machine code where there is numba.
 
-`pip install "mechanism[fast]"` installs it. It is asked for at the first equation, so that the
-import of the core stays light: some 0.3 s then, and a few seconds once, when the machine code is
-made and kept in `__pycache__`. `MECHANISM_ACCELERATOR=off` in the environment leaves it out.
+`pip install "mechanism[fast]"` installs it. It is asked for at the first equation, or the first
+large game, so that the import of the core stays light: some 0.4 s then, and a few seconds once,
+when the machine code is made and kept in `__pycache__`. `MECHANISM_ACCELERATOR=off` in the
+environment leaves it out.
 """
 
 import logging
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from types import ModuleType
 from typing import TypeAlias
 
 import numpy as np
@@ -17,71 +19,128 @@ from numpy.typing import NDArray
 from mechanism.core.errors import Floats
 
 MAX_ITERATIONS = 200
-Curve: TypeAlias = Callable[[Floats], tuple[Floats, Floats]]
+Curve: TypeAlias = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
 VECTOR = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # exponents of which a vector unit does several at once
-MANY, SAMPLE = 1 << 16, 1 << 12  # outcomes from which a sample of them comes first
+MANY, SAMPLE = 1 << 16, 1 << 14  # outcomes from which a sample of them comes first
 NARROW = 128  # outcomes up to which other powers are faster one by one than through numpy
 
 
 @cache
-def compiled_roots() -> Callable[..., None] | None:
-    """`compiled.roots`, or None and, once, a message that says why."""
+def machine_code() -> ModuleType | None:
+    """The module `compiled`, or None and, once, a message that says why."""
     if os.environ.get("MECHANISM_ACCELERATOR", "") == "off":
         return None
     try:
-        from mechanism.core.newton.compiled import roots
+        from mechanism.core.newton import compiled
     except Exception as reason:  # not installed, not for this numpy, no folder for its cache
         message = 'numba is not used (%s): large or many games are slower. Fix: pip install "%s"'
         logging.getLogger("mechanism").warning(message, reason, "mechanism[fast]")
         return None
-    return roots
+    return compiled
+
+
+def turn(scores: Floats, best: Floats, factor: float) -> None:
+    """Replace rows S (B, m) by (best - S) factor, in one pass where there is machine code."""
+    compiled = machine_code() if _worth(scores) else None
+    if compiled is not None:
+        compiled.turn(scores, best[:, 0].copy(), factor)
+    else:
+        np.multiply(np.subtract(best, scores, out=scores), factor, out=scores)
+
+
+def weigh(policy: Floats, weights: Floats) -> Floats:
+    """Multiply rows (B, m) by weights, in place, and return their sums (B, 1)."""
+    compiled = machine_code() if _worth(policy) else None
+    if compiled is None:
+        policy *= weights
+        return np.asarray(policy.sum(axis=-1, keepdims=True))
+    total = np.zeros(len(policy))
+    compiled.weigh(policy, _rows(weights), total)
+    return total[:, None]
+
+
+def sums(terms: Floats, weights: Floats, base: Floats) -> tuple[Floats, Floats]:
+    """Sums (B, 1) of weights * terms, and of the same over base where base > 0."""
+    compiled = machine_code() if _worth(terms) else None
+    if compiled is not None:
+        total, steep = np.zeros((2, len(terms)))
+        compiled.sums(terms, _rows(weights), base, total, steep)
+        return total[:, None], steep[:, None]
+    terms = terms * weights  # first, or a tiny base may overflow
+    total = terms.sum(axis=-1, keepdims=True)
+    np.divide(terms, base, out=terms, where=base > 0)
+    return total, terms.sum(axis=-1, keepdims=True)
+
+
+def _worth(rows: Floats) -> bool:
+    """Whether rows are so many numbers that loading machine code for them pays."""
+    return rows.size >= SAMPLE and rows.flags.c_contiguous
+
+
+def _rows(weights: Floats) -> Floats:
+    """Weights as machine code takes them: one row where it is the same for all."""
+    return np.ascontiguousarray(weights[:1] if weights.strides[0] == 0 else weights)
 
 
 def find_roots(
     curve: Curve,
-    offsets: Floats,
-    weights: Floats,
+    rows: tuple[Floats, Floats, Floats],
     e: float,
     start: Floats,
     low: Floats,
     high: Floats,
+    near: float = 0.0,
 ) -> tuple[Floats, NDArray[np.int_]]:
     """Solve curve(z) = 1 from `start` for rows (B, m): roots (B, 1) and steps (B, 1).
 
-    `curve` gives the norm of exponent e and its slope; machine code works it out from `offsets` and
-    `weights`, with the steps of `by_numpy`.
+    `rows` are the offsets, the weights and the weight (B, 1) of a best outcome; `curve` gives, of
+    offsets, weights and z, the norm of exponent e and its slope, as machine code does with the
+    steps of `by_numpy`. A relative step of at most `near` is the last.
     """
+    offsets, weights, best = rows
     m = offsets.shape[-1]
-    if compiled_roots() is None:
-        return by_numpy(curve, start, low, high)
-    if weights.strides[0] == 0:  # one reference for all rows
-        weights = weights[:1]
+
+    def root(offsets: Floats, weights: Floats, start: Floats) -> tuple[Floats, NDArray[np.int_]]:
+        if machine_code() is None or (e not in VECTOR and offsets.shape[-1] > NARROW):
+            return by_numpy(partial(curve, offsets, weights), start, low, high, near)
+        return _by_machine(offsets, weights, e, start, low, high, near)
+
     if m >= MANY:  # a sample's root is near: only the last steps need all outcomes
-        sample = slice(m // SAMPLE // 2, None, m // SAMPLE)
-        some, share = offsets[:, sample], weights[:, sample] * (m / SAMPLE)
-        start = _by_machine(some, share, e, start, low, high)[0]
-    if e in VECTOR or m <= NARROW:
-        return _by_machine(offsets, weights, e, start, low, high)
-    return by_numpy(curve, start, low, high)
+        some, first = sample(m), np.zeros_like(best)  # the best may weigh more than all the others
+        few = np.concatenate([first, offsets[:, some]], axis=-1)
+        share = weights[:, some] * (m / (few.shape[-1] - 1))
+        start = root(few, np.concatenate([best, share], axis=-1), start)[0]
+    return root(offsets, weights, start)
+
+
+def sample(m: int) -> slice:
+    """Outcomes that stand for all of m: every one, or some `SAMPLE` of very many."""
+    return slice(m // SAMPLE // 2, None, m // SAMPLE) if m >= MANY else slice(None)
 
 
 def _by_machine(
-    offsets: Floats, weights: Floats, e: float, start: Floats, low: Floats, high: Floats
-) -> tuple[Floats, NDArray[np.int_]]:
-    roots = compiled_roots()
-    assert roots is not None
+    offsets: Floats, weights: Floats, e: float, start: Floats, low: Floats, high: Floats,
+    near: float,
+) -> tuple[Floats, NDArray[np.int_]]:  # fmt: skip
+    compiled = machine_code()
+    assert compiled is not None
     root, count = np.array(start[:, 0]), np.empty(len(start))
-    rows = np.ascontiguousarray(offsets), np.ascontiguousarray(weights)
-    roots(*rows, e, root, low[:, 0].copy(), high[:, 0].copy(), count)
+    rows = np.ascontiguousarray(offsets), _rows(weights)
+    compiled.roots(*rows, e, near, root, low[:, 0].copy(), high[:, 0].copy(), count)
     return root[:, None], count[:, None].astype(int)
 
 
 def by_numpy(
-    curve: Curve, start: Floats, low: Floats, high: Floats
+    curve: Callable[[Floats], tuple[Floats, Floats]],
+    start: Floats,
+    low: Floats,
+    high: Floats,
+    near: float,
 ) -> tuple[Floats, NDArray[np.int_]]:
     """Solve curve(z) = 1 for an increasing curve by safeguarded Newton.
 
-    A step that leaves the bracket, or is not at most half of the one before, bisects instead.
+    A step that leaves the bracket, or is not at most half of the one before, bisects instead. A
+    Newton step of at most `near` times z ends the search.
     """
     z, last, count = start, np.full_like(start, np.inf), np.zeros(start.shape, dtype=int)
     settled = np.zeros(start.shape, dtype=bool)
@@ -94,6 +153,8 @@ def by_numpy(
         target = np.where(good, target, _between(low, high))
         settled |= (np.abs(error) <= 4e-16) | (np.abs(target - z) <= 2e-16 * z)
         settled |= high - low <= 4e-16 * high
+        close = ~settled & good & (np.abs(target - z) <= near * z)
+        z, settled = np.where(close, target, z), settled | close
         if settled.all():
             break
         count += ~settled

@@ -16,6 +16,7 @@ STEPS = 200
 FLOAT = types.float64
 ROWS = types.Array(FLOAT, 2, "C", readonly=True)
 COLUMN = types.Array(FLOAT, 1, "C")
+TABLE = types.Array(FLOAT, 2, "C")
 
 
 def kernel(*arguments: Any) -> Any:
@@ -64,7 +65,7 @@ def _sums(offset, weight, e, z):  # type: ignore[no-untyped-def]
 
 
 @kernel()
-def _newton(offset, weight, e, z, low, high):  # type: ignore[no-untyped-def]
+def _newton(offset, weight, e, near, z, low, high):  # type: ignore[no-untyped-def]
     """Root and number of steps: one row of `by_numpy`."""
     last, count = np.inf, 0
     while count < STEPS:
@@ -78,7 +79,11 @@ def _newton(offset, weight, e, z, low, high):  # type: ignore[no-untyped-def]
         error = value - 1.0
         low, high = (z if error <= 0.0 else low), (z if error >= 0.0 else high)
         target = z - error / (value * steep / total)
-        if not (low <= target <= high and abs(target - z) <= 0.5 * last):
+        good = low <= target <= high and abs(target - z) <= 0.5 * last
+        if good and abs(target - z) <= near * z:
+            z = target
+            break
+        if not good:
             target = np.sqrt(low) * np.sqrt(high) if high > 4.0 * low else 0.5 * (low + high)
         settled = abs(error) <= 4e-16 or abs(target - z) <= 2e-16 * z
         if settled or high - low <= 4e-16 * high:
@@ -87,10 +92,43 @@ def _newton(offset, weight, e, z, low, high):  # type: ignore[no-untyped-def]
     return z, count
 
 
-@kernel(ROWS, ROWS, FLOAT, COLUMN, COLUMN, COLUMN, COLUMN)
-def roots(offsets, weights, e, start, low, high, count):  # type: ignore[no-untyped-def]
+@kernel(ROWS, ROWS, FLOAT, FLOAT, COLUMN, COLUMN, COLUMN, COLUMN)
+def roots(offsets, weights, e, near, start, low, high, count):  # type: ignore[no-untyped-def]
     """Put the roots of rows (B, m) into `start`, from where each is sought, and count steps."""
     for r in range(len(offsets)):
         start[r], count[r] = _newton(
-            offsets[r], weights[min(r, len(weights) - 1)], e, start[r], low[r], high[r]
+            offsets[r], weights[min(r, len(weights) - 1)], e, near, start[r], low[r], high[r]
         )
+
+
+@kernel(TABLE, COLUMN, FLOAT)
+def turn(scores, best, factor):  # type: ignore[no-untyped-def]
+    """Replace rows S (B, m) by (best - S) factor."""
+    for r in range(len(scores)):
+        row, top = scores[r], best[r]
+        for x in range(len(row)):
+            row[x] = (top - row[x]) * factor
+
+
+@kernel(TABLE, ROWS, COLUMN)
+def weigh(policy, weights, total):  # type: ignore[no-untyped-def]
+    """Multiply rows (B, m) by weights, and add what comes out to `total` (B,)."""
+    for r in range(len(policy)):
+        row, weight = policy[r], weights[min(r, len(weights) - 1)]
+        mass = 0.0
+        for x in range(len(row)):
+            row[x] *= weight[x]
+            mass += row[x]
+        total[r] += mass
+
+
+@kernel(ROWS, ROWS, ROWS, COLUMN, COLUMN)
+def sums(terms, weights, base, total, steep):  # type: ignore[no-untyped-def]
+    """Add rows' sums of weights * terms, and of the same over base where that is > 0."""
+    for r in range(len(terms)):
+        row, weight, below = terms[r], weights[min(r, len(weights) - 1)], base[r]
+        first, second = 0.0, 0.0
+        for x in range(len(row)):
+            term = weight[x] * row[x]
+            first, second = first + term, second + (term / below[x] if below[x] > 0.0 else 0.0)
+        total[r], steep[r] = total[r] + first, steep[r] + second
