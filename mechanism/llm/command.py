@@ -71,14 +71,14 @@ def run(
         bool, typer.Option("--record", help="Also write the run into results/llm.")
     ] = False,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Seeds, from the run's own on, whose stages are made too.")
+        int, typer.Option(min=1, help="Seeds, from the run's own on, each with its own record.")
     ] = 1,
     cluster: Cluster = None,
 ) -> None:
     """Make what is missing of a run; an interrupted run goes on where it stopped.
 
     Games and seeds are independent trainings: with --cluster its workers make them, in a folder of
-    runs that they share with this machine. What another seed gave is shown by --set seed=N.
+    runs that they share with this machine. Records of all seeds but the first end in _seedN.
     """
     from mechanism import folders
 
@@ -87,10 +87,10 @@ def run(
     if record_it and not folders.checkout():
         fix = "leave it out: the run is kept in the folder of runs"
         raise InvalidInputError("--record", True, "results/llm is a folder of the repository", fix)
-    others = [(s, {"seed": s.seed + k}) for k in range(seeds) for s in asked]
-    prepare([s.model_copy(update=seed) for s, seed in others], cluster)
-    for settings in asked:
-        finished = make(settings, command, record_it)
+    each = [(s.model_copy(update={"seed": s.seed + k}), k) for k in range(seeds) for s in asked]
+    prepare([settings for settings, _ in each], cluster)
+    for settings, k in each:
+        finished = make(settings, command, record_it, f"_seed{settings.seed}" if k else "")
         print_summary(finished.samples if settings.train else finished.support, finished.headline)
 
 
@@ -124,14 +124,15 @@ def _stages(root: Path, settings: Settings) -> None:
     pipeline.run(settings, root, lambda text: errors.print(f"{name}: {text}"))
 
 
-def make(settings: Settings, command: str, record_it: bool = False) -> Any:
-    """Make what is missing of a run, keep its record with those made here, and return that."""
+def make(settings: Settings, command: str, record_it: bool = False, ending: str = "") -> Any:
+    """Make what is missing of a run, keep its record (its name has the `ending`), return that."""
     from mechanism.llm.runs import pipeline, record
 
     done = pipeline.run(settings, record.LOCAL / "stages", lambda text: None)
+    name = record.name_of(settings) + ending
     if record_it:
-        record.write(done, record.RECORDED / record.name_of(settings), command)
-    return record.write(done, record.LOCAL / "finished" / record.name_of(settings), command)
+        record.write(done, record.RECORDED / name, command)
+    return record.write(done, record.LOCAL / "finished" / name, command)
 
 
 def obtain(asked: Sequence[Settings], run_them: bool) -> list[Any]:

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from mechanism.folders import MARKER
-from mechanism.llm.runs import record
+from mechanism.llm import command
+from mechanism.llm.runs import pipeline, record
 from mechanism.llm.stages import Store, stage_key
 from tests.llm.short_run import SHORT, start, undisturbed
 
@@ -117,3 +120,28 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     _, late = psutil.wait_procs(workers, timeout=1)
     alive = [each for each in late if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
     assert not alive  # what has ended and waits to be reaped does not run
+
+
+def test_every_seed_leaves_a_record_of_its_own(tmp_path, monkeypatch):
+    """The first under the run's name, the others with their seed behind it, here and recorded."""
+    written = []
+    monkeypatch.setattr(record, "LOCAL", tmp_path / "here")
+    monkeypatch.setattr(record, "RECORDED", tmp_path / "kept")
+    monkeypatch.setattr(pipeline, "run", lambda settings, root, say: settings)
+
+    def write(settings, folder, command):
+        written.append((folder.relative_to(tmp_path).as_posix(), settings.seed))
+        return SimpleNamespace(samples=None, support=None, headline="")
+
+    monkeypatch.setattr(record, "write", write)
+    monkeypatch.setattr(command, "prepare", lambda asked, cluster: None)
+    monkeypatch.setattr(command, "print_summary", lambda table, headline: None)
+    words = ["run", "--game", "harmless_humor", "--seeds", "2", "--set", "seed=4", "--record"]
+    result = CliRunner().invoke(command.app, words)
+    assert result.exit_code == 0, result.output
+    name = "tiny_harmless_humor_trained"
+    assert written == [
+        (f"{place}/{name}{ending}", seed)
+        for seed, ending in ((4, ""), (5, "_seed5"))
+        for place in ("kept", "here/finished")
+    ]
