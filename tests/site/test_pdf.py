@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
 from pypdf.generic import DictionaryObject, NameObject, TextStringObject
@@ -110,6 +111,15 @@ def test_what_is_wider_than_the_paper_is_refused(chromium, tmp_path):
     with pytest.raises(ChapterError, match=r"wider than the paper:\s+x <div"):
         pdf.typeset(tab, tmp_path / "wide.html")
     tab.close()
+
+
+def test_folded_code_is_left_out_and_a_folded_picture_is_not():
+    fold = '<details class="hide"><summary>Show</summary>{}</details>'
+    code, shown = '<div class="cell_input">x = 1</div>', '<div class="cell_output">drawn</div>'
+    text = f"<article>{fold.format(code)}{fold.format(shown)}<details>told</details></article>"
+    page = document.Page("book/a", "", BeautifulSoup(text, "html.parser").article)
+    document.settle(page, SITE, set())
+    assert str(page.article) == f'<article>{shown}<details open="">told</details></article>'
 
 
 def test_links_lead_into_the_document_or_out_of_it():
