@@ -101,10 +101,11 @@ def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
     for run in runs:
         if run.settings.trainer != "regression":
             table, lam = outcomes.tables(run), run.settings.lam
+            there = set(table["candidate"])
             for reward, end in candidates.trained_models(run.settings.rewards).items():
-                if reward in run.settings.rewards:
+                if reward in run.settings.rewards and end in there:
                     got = objective.reached(table, [reward], np.ones(1), lam, end)
-                    line = run.settings.game, reward, run.settings.seed, run.settings.trainer
+                    line = run.settings.game, reward, run.settings.seed, trainer_of(run)
                     lines.append(dict(zip(SHARE, (*line, got.share, got.share_se), strict=True)))
     return pd.DataFrame(lines)
 
