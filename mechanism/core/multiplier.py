@@ -38,6 +38,8 @@ def in_pieces(action: Callable[..., None], *rows: Floats) -> None:
     """Apply `action` to slices of columns that stay in cache, for games of very many outcomes."""
     count, m = rows[0].shape
     width = max(1, BLOCK // max(1, count))
+    if m <= width:
+        return action(*rows)
     for start in range(0, m, width):
         action(*(array[:, start : start + width] for array in rows))
 
@@ -235,7 +237,7 @@ def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Ro
 
 def _at_best(weights: Floats, offsets: Floats) -> Floats:
     """Weight (B, 1) of an outcome whose offset is 0."""
-    return np.take_along_axis(weights, offsets.argmin(axis=-1, keepdims=True), axis=-1)
+    return weights[np.arange(len(weights)), offsets.argmin(axis=-1)][:, None]
 
 
 def _power(base: Floats, power: float) -> Floats:

@@ -165,11 +165,10 @@ def _solve_blocks(
     """
     m = scores.shape[-1]
     batch = np.broadcast_shapes(scores.shape[:-1], reference.shape[:-1])
-    rows = np.broadcast_to(scores, (*batch, m)).reshape(-1, m)
-    if reference.size == m:
-        references = np.broadcast_to(reference.reshape(1, m), rows.shape)
-    else:
-        references = np.broadcast_to(reference, (*batch, m)).reshape(-1, m)
+    rows = _as_rows(scores, batch)
+    alone = reference.size == m < rows.size  # one initial model for all games
+    shared = np.broadcast_to(reference.reshape(1, m), rows.shape) if alone else None
+    references = _as_rows(reference, batch) if shared is None else shared
     fresh = overwrite and batch == scores.shape[:-1]
     policy = scores.reshape(-1, m) if fresh else np.empty(rows.shape)
     slope, deficit = np.empty(len(rows)), np.empty(len(rows))
@@ -193,6 +192,13 @@ def _solve_blocks(
         np.maximum(policy, np.finfo(float).tiny, out=policy, where=policy < np.finfo(float).tiny)
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)
     return policy.reshape(*batch, m), *shaped
+
+
+def _as_rows(array: Floats, batch: tuple[int, ...]) -> Floats:
+    """Rows (B, m) of an array (..., m), repeated over a batch that it lacks."""
+    m = array.shape[-1]
+    whole = array if array.shape[:-1] == batch else np.broadcast_to(array, (*batch, m))
+    return whole.reshape(-1, m)
 
 
 def _write_gaps(scores: Floats, divergence: Divergence, out: Floats) -> NDArray[np.bool_]:
