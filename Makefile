@@ -42,7 +42,7 @@ llm: setup ## run the page llm_limits: PRESET=tiny|small|paper, TRAIN=1, SET="st
 llm-gpu: setup ## what the plan for a GPU asks for, within 9 minutes: OUT=folder
 	PYTHON=$(PY) tools/llm_gpu.sh $(or $(OUT),runs/llm/gpu)
 
-llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO and their options (minutes)
+llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO, regression: what is not recorded (minutes)
 	$(RUN) $(PY) -m mechanism.llm.studies.trainers
 
 test: setup lint pytest twice browser ## everything that CI checks

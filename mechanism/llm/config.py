@@ -79,8 +79,12 @@ class Settings(BaseModel):
     round_samples: Annotated[int, Field(ge=2, le=MOST)] = Field(
         12, description="Regression: completions to each training prompt in such a round."
     )
+    round_epochs: Positive = Field(1, description="Regression: passes over them in such a round.")
     fit_epochs: Positive = Field(2, description="Regression: passes over the pool.")
     fit_batch: Positive = Field(48, description="Regression: completions of one step.")
+    fit_to: Literal["tokens", "texts"] = Field(
+        "tokens", description="Regression: what is fitted, the log-ratio of tokens or of texts."
+    )
     trace: Annotated[float, Field(ge=0, le=1)] = Field(
         0.9, description="Regression: weight of later surprises, lambda of GAE."
     )

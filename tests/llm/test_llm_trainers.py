@@ -1,5 +1,6 @@
 """What trainers tend to: exact targets against slow gradients; no language model is needed."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from mechanism import KL, ReverseKL, RLHFGame, TotalVariation, sw_max
 from mechanism.core.errors import InvalidInputError
 from mechanism.figures.llm.trainers import plot_trainers
 from mechanism.llm.models import tiny
+from mechanism.llm.studies import trainers
 from mechanism.llm.training import targets as trainer_targets
-from mechanism.llm.training.rules import RULES
+from mechanism.llm.training.rules import RULES, Training
 from mechanism.llm.training.targets import compare, target, tree_policy
 
 SIZES = (0.3, 0.7)
@@ -52,7 +54,7 @@ def game():
 def test_planning_with_net_values_is_sw_max(game):
     """Backwards over tokens or at once over texts: the same optimum; the gross plan is worse."""
     scores = game.scores()
-    exact = tree_policy(scores, game.reference, KL(0.1), net=True)
+    exact = tree_policy(scores, game.reference, KL(0.1), ahead="net")
     np.testing.assert_allclose(exact, sw_max(game), atol=1e-12)
     assert compare(game, exact).gap < 1e-12
     assert compare(game, target("gross", game)).gap > 1e-3
@@ -160,12 +162,61 @@ def test_rules_name_known_targets_and_say_what_they_do(game):
         target("best", game)
 
 
+def test_one_fit_from_the_initial_model_is_soft_policy_iteration(game):
+    """The first round of regression, planned token by token, against sums over completions."""
+    tokens, q, scores = tiny.enumerate_completions().tokens, game.reference, game.scores()
+    aim = target("improved", game)
+    assert 0.001 < compare(game, aim).gap < compare(game, game.reference).gap / 2
+    for prefix in ((), (5,), (5, 3)):
+        below = (tokens[:, : len(prefix)] == prefix).all(axis=1)
+        after = [below & (tokens[:, len(prefix)] == k) for k in range(12)]
+        chance = np.array([q[0, rows].sum() for rows in after])
+        value = np.array([q[0, rows] @ scores[0, rows] for rows in after]) / chance
+        wanted = chance * np.exp(value / 0.1)
+        found = np.array([aim[0, rows].sum() for rows in after])
+        np.testing.assert_allclose(found / found.sum(), wanted / wanted.sum(), atol=1e-12)
+
+
+def test_a_record_grows_by_new_rows_alone_and_says_so(monkeypatch, tmp_path):
+    """Rows that stand are kept as written, with their origin, while one of them comes out again."""
+    listed, made = [Training(RULES[0], 0.3, 0), Training(RULES[1], 0.3, 0)], []
+
+    def fake(training, initial, folder):
+        made.append(training)
+        return game_of[0].reference
+
+    game_of = {0: RLHFGame(np.zeros((4, 2, 1464)), SIZES, np.full((4, 1464), 1 / 1464), KL(1.0))}
+    monkeypatch.setattr(trainers, "fit", fake)
+    monkeypatch.setattr(trainers, "exact_game", lambda *a: game_of[0])
+    monkeypatch.setattr(trainers, "plan", lambda: tuple(listed))
+    path, quiet = tmp_path / "record", lambda text: None
+    first = trainers.record(path, tmp_path / "one", quiet)
+    before = json.loads((path / "provenance.json").read_text())
+    assert len(first) == before["trainings"] == len(made) == 2 and "earlier" not in before
+    listed.insert(1, Training(RULES[0], 1.0, 0))
+    grown = trainers.record(path, tmp_path / "two", quiet)
+    after = json.loads((path / "provenance.json").read_text())
+    assert [made[k].lam for k in (2, 3)] == [0.3, 1.0] and len(made) == 4
+    assert grown["lam"].tolist() == [0.3, 1.0, 0.3] and after["trainings"] == 1
+    (earlier,) = after["earlier"]
+    assert earlier["kept"] == earlier["trainings"] == 2 and earlier["date"] == before["date"]
+    listed.append(Training(RULES[1], 1.0, 0))
+    reward = np.random.default_rng(0).uniform(size=(4, 2, 1464))
+    game_of[0] = replace(game_of[0], rewards=reward)  # the same training, another outcome
+    with pytest.raises(InvalidInputError, match="before"):
+        trainers.record(path, tmp_path / "three", quiet)
+    monkeypatch.setattr(tiny, "definition", lambda: "another model")
+    trainers.record(path, tmp_path / "four", quiet)
+    assert "earlier" not in json.loads((path / "provenance.json").read_text())
+
+
 def test_the_recorded_comparison_is_whole_and_consistent():
     """Every training is there, gap = lam KL(pi || pi*), and lambda's order is kept by RLOO."""
     from mechanism.llm.training.rules import plan
 
     table = pd.read_csv(RECORDED)
     done = set(table[["rule", "lam", "seed", "steps"]].itertuples(index=False, name=None))
+    assert len(table) == len(done)
     assert done == {(t.rule.name, t.lam, t.seed, t.steps) for t in plan()}
     np.testing.assert_allclose(table["gap"], table["lam"] * table["kl_to_optimum"], rtol=1e-4)
     assert (table["gap"] > 0).all()

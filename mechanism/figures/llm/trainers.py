@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from mechanism.plotting import NEUTRAL
 
-# RLOO's share one colour and full lines, GRPO's another and broken ones; markers tell them apart
+# A family shares colour and line; markers tell its members apart
 STYLES: dict[str, dict[str, Any]] = {
     "rloo": {"color": "#0072B2", "linestyle": "-", "markerfacecolor": "white"},
     "grpo": {"color": "#D55E00", "linestyle": "--"},
+    "regression": {"color": "#009E73", "linestyle": "-."},
 }
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "h", "p", "<", ">")
 
 
 def plot_trainers(outcomes: pd.DataFrame) -> Figure:
@@ -36,7 +37,7 @@ def plot_trainers(outcomes: pd.DataFrame) -> Figure:
     }
     for axes, (column, label) in zip(grid, panels.items(), strict=True):
         for marker, rule in zip(MARKERS, outcomes["rule"].unique(), strict=False):
-            style = STYLES["rloo" if rule.startswith("RLOO") else "grpo"]
+            style = STYLES[rule.replace(",", " ").split()[0].lower()]
             _draw(axes, outcomes[outcomes["rule"] == rule], column, rule, marker, style)
         axes.set(xscale="log", yscale="log", xlabel="λ", title=label)
         places = sorted(outcomes["lam"].unique())

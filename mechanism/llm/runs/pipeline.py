@@ -146,7 +146,7 @@ def _regressed(settings: Settings, store: Store, initial: Stage, reward: str) ->
         scored = tasks.rewards(settings, names)
         rounds.train(settings, initial.path, drawn.path, chosen, scored, weights, folder)
 
-    made_from = settings.only(*rounds.SETTINGS, *PROMPTS, "train_prompts")
+    made_from = rounds.made_from(settings) | settings.only(*PROMPTS, "train_prompts")
     made_from |= {"reward": reward, **tasks.definitions(settings)}
     return store.run(f"train-{reward}", made_from, [initial, drawn], build, resumable=True)
 

@@ -16,6 +16,10 @@ model that drew and the surprise :math:`e_t = V(s_{t+1}) - \lambda l_t - V(s_t)`
 
 the generalised advantage (Schulman et al. 2016) of the regularised reward. At the optimum every
 surprise is 0, and the noise of the gradient with it.
+
+With `fit_to` = "texts" the sum over a completion is fitted instead, to r - V of its prompt. That
+holds exactly at the optimum for every completion whoever drew it, and needs no value of a token;
+but which token earned the reward is then left to the model.
 """
 
 import math
@@ -50,11 +54,13 @@ def train(
     weights : ndarray, shape (R,)
         Weight of each reward of the pool: the model is trained for their weighted sum.
     settings : Settings
-        `lam`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`, `frozen_layers`,
-        `seed`.
+        `lam`, `fit_to`, `fit_epochs`, `fit_batch`, `learning_rate`, `warmup`, `trace`,
+        `frozen_layers`, `seed`.
     known : tuple, optional
         The pool's values, where other weights have needed them before.
     """
+    if settings.fit_to == "texts":
+        return fit(model, pool, text_targets(pool, weights, settings.lam), settings)
     values, explained = known or pool_values(pool, settings.seed)
     wanted = targets(pool, weights, values, settings.lam, settings.trace)
     log = fit(model, pool, wanted, settings)
@@ -111,9 +117,25 @@ def targets(pool: Pool, weights: Floats, values: Any, lam: float, trace: float) 
     return (paid + gained) * pool.mask
 
 
+def text_targets(pool: Pool, weights: Floats, lam: float) -> Any:
+    r"""Return what lam log pi / q of each whole completion is fitted to: r - V, shape (N,).
+
+    :math:`V = \lambda \log E_q e^{r / \lambda}` of the prompt, over its completions, each weighted
+    by q over the probability that drew it.
+    """
+    import torch
+
+    reward = pool.rewards @ torch.as_tensor(np.array(weights, dtype=float)).to(pool.rewards)
+    logs = reward / lam - pool.log_ratio.sum(1)
+    top = logs.max()
+    mean = prompt_means((logs - top).exp()[:, None], pool.prompt)[:, 0]
+    return reward - lam * (top + mean.log())
+
+
 def fit(model: Any, pool: Pool, wanted: Any, settings: Settings) -> list[dict[str, float]]:
     """Minimise the squared distance of lam log pi / q from `wanted`; return the log of all steps.
 
+    `wanted` is (N, T), a number a token, or (N,), a number a completion.
     Adam with warm-up and a cosine to 0, no clipping; bfloat16 products on a GPU.
     """
     import torch
@@ -140,6 +162,7 @@ def fit(model: Any, pool: Pool, wanted: Any, settings: Settings) -> list[dict[st
                     settings.temperature,
                 )  # fmt: skip
             fitted = settings.lam * (scored - pool.log_initial[part]) * pool.mask[part]
+            fitted = fitted.sum(1) if wanted.ndim == 1 else fitted
             wrong = ((fitted - wanted[part]) ** 2).sum() / len(rows) / settings.lam
             wrong.backward()
             loss += float(wrong.detach())

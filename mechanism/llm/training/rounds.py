@@ -24,7 +24,15 @@ SETTINGS = (
     "frozen_layers", "learning_rate", "warmup", "lora_rank", "lora_alpha", "lam", "max_new_tokens",
     "temperature", "seed", "dtype",
 )  # fmt: skip
+LATER = ("fit_to", "round_epochs")  # keyed only where they are not what earlier versions did
 Log = list[dict[str, float]]
+
+
+def made_from(settings: Settings) -> dict[str, Any]:
+    """Return what the key of a training depends on; stages of earlier versions are found again."""
+    fields = Settings.model_fields
+    changed = [name for name in LATER if getattr(settings, name) != fields[name].default]
+    return settings.only(*SETTINGS, *changed)
 
 
 def upper_layers(model: Any, settings: Settings) -> range:
@@ -109,8 +117,10 @@ def rounds(
     for k in tqdm(range(first, settings.rounds + 1), desc="rounds", disable=None, leave=False):
         seed = settings.seed + 1000 * k
         own = draw_pool(model, tokenizer, prompts, rewards, settings.round_samples, settings, seed)
-        half = {"fit_epochs": 1, "learning_rate": settings.learning_rate / 2, "seed": seed}
-        log = regression.train(model, own, weights, settings.model_copy(update=half))
+        half = {"fit_epochs": settings.round_epochs, "learning_rate": settings.learning_rate / 2}
+        log = regression.train(
+            model, own, weights, settings.model_copy(update=half | {"seed": seed})
+        )
         yield k, note(log, own, k)
 
 

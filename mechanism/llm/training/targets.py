@@ -11,6 +11,7 @@ reward's gradient by 1 - 1/n: planning with lam n / (n - 1).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from mechanism.llm.models.tiny import WORDS, enumerate_completions
 
 OFFSET = 1e-4  # TRL adds it to a deviation before dividing by it
 ITERATIONS = 500
-TARGETS = ("exact", "gross", "reverse", "batch", "group")
+TARGETS = ("exact", "improved", "gross", "reverse", "batch", "group")
+
+Ahead = Literal["gross", "net", "initial"]
 
 
 def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
@@ -31,19 +34,23 @@ def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
     Parameters
     ----------
     name : str
-        "exact": SW-Max. "gross": per-token KL, prefix fixed. "reverse": KL(pi0 || pi) instead.
+        "exact": SW-Max. "improved": each token by what the initial model may expect after it, one
+        step of soft policy iteration from there. "gross": per-token KL, prefix fixed.
+        "reverse": KL(pi0 || pi) instead.
         "batch", "group": "gross" with rewards divided by their deviation over the batch, or over
         the completions of one request, as if there were very many of them.
     game : RLHFGame
         Batch shape (P,), outcomes in the order of `enumerate_completions`.
     completions : int
-        Texts a request in a batch, whose mean is the baseline of all but "exact".
+        Texts a request in a batch, whose mean is the baseline of GRPO: of all below "improved".
     """
     reference, lam = game.reference, float(game.divergence.lam)
     shrink = 1 - 1 / completions
     scores = shrink * game.scores()
     if name == "exact":
         return np.asarray(sw_max(game))
+    if name == "improved":
+        return tree_policy(game.scores(), reference, KL(lam), ahead="initial")
     if name == "gross":
         return tree_policy(scores, reference, KL(lam))
     if name == "reverse":
@@ -54,7 +61,7 @@ def target(name: str, game: RLHFGame, completions: int = 16) -> Floats:
 
 
 def tree_policy(
-    scores: Floats, reference: Floats, divergence: Divergence, net: bool = False
+    scores: Floats, reference: Floats, divergence: Divergence, ahead: Ahead = "gross"
 ) -> Floats:
     """Return the policy that best trades value against divergence at every prefix, shape (P, m).
 
@@ -64,9 +71,9 @@ def tree_policy(
         S and the initial model over all completions.
     divergence : Divergence
         Between next-token distributions, lam included.
-    net : bool
-        Whether a token is charged for the divergence of the tokens after it. With KL this makes
-        the whole SW-Max's own.
+    ahead : {"gross", "net", "initial"}
+        What a token leads to: the reward that the policy then earns; that less the divergence it
+        then pays, which with KL makes the whole SW-Max's own; or the reward of the initial model.
     """
     tokens = enumerate_completions().tokens
     length, batch, size = tokens.shape[1], len(scores), 1 + len(WORDS)
@@ -81,7 +88,8 @@ def tree_policy(
         node = RLHFGame(value[..., None, :], np.ones(1), chances, divergence)
         policy = np.asarray(sw_max(node), dtype=float)
         steps.append(policy)
-        best = node.welfare(policy) if net else node.valuations(policy)[..., 0]
+        after = chances if ahead == "initial" else policy
+        best = node.welfare(after) if ahead == "net" else node.valuations(after)[..., 0]
         if t > 0:
             ended = (slice(None), *(slice(1, None),) * (t - 1), *(0,) * (length - t + 1))
             value = np.concatenate([leaves[0][ended][..., None], best], axis=-1)

@@ -111,6 +111,33 @@ def test_after_as_many_rounds_as_tokens_the_target_is_the_optimum(tree):
     np.testing.assert_allclose(policy, sw_max(game), atol=1e-9)
 
 
+def test_the_target_of_a_text_is_the_optimum_whoever_drew_it(tree):
+    """Every completion once, as a uniform law would draw them, and twice by two prompts: pi*."""
+    game, completions = tree
+    drawn, _, _ = enumerated(game, completions, np.asarray(game.reference))
+    m = len(completions.texts)
+    off = torch.zeros_like(drawn.mask)
+    off[:, 0] = torch.tensor(np.log(1 / m / game.reference))
+    twice = SimpleNamespace(
+        prompt=torch.arange(2 * m) // m, log_ratio=torch.cat([off, off]),
+        rewards=torch.cat([drawn.rewards, drawn.rewards / 2]),
+    )  # fmt: skip
+    wanted = regression.text_targets(twice, WEIGHTS, LAM).numpy()
+    half = RLHFGame(game.rewards / 2, game.sizes, game.reference, game.divergence)
+    best = np.concatenate([np.log(sw_max(g) / g.reference) for g in (game, half)])
+    np.testing.assert_allclose(wanted, LAM * best, atol=1e-9)
+    twice.log_ratio = 0 * twice.log_ratio  # taken for draws of q
+    assert abs(regression.text_targets(twice, WEIGHTS, LAM).numpy() - wanted).max() > 1e-2
+
+
+def test_stages_of_trainings_by_tokens_are_found_again():
+    """What was added later is in the key only where it is used."""
+    plain = rounds.made_from(SETTINGS)
+    assert not {"fit_to", "round_epochs"} & set(plain)
+    changed = SETTINGS.model_copy(update={"fit_to": "texts", "round_epochs": 4})
+    assert rounds.made_from(changed) == plain | {"fit_to": "texts", "round_epochs": 4}
+
+
 def compare_one(game, policy):
     batch = RLHFGame(game.rewards[None], game.sizes, game.reference[None], game.divergence)
     return compare(batch, policy[None]).gap
@@ -119,6 +146,8 @@ def compare_one(game, policy):
 SETTINGS = preset(
     "tiny", trainer="regression", device="cpu", pool_samples=1200, fit_batch=160, warmup=0.1
 )
+
+FITS = {"tokens": {}, "texts": {"fit_to": "texts", "learning_rate": 3e-3, "fit_epochs": 6}}
 
 
 @pytest.fixture(scope="module")
@@ -160,27 +189,29 @@ def test_pool_knows_the_probability_of_every_token(initial, frozen):
     assert found.log_ratio.abs().max() > 0.1
 
 
-def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path, monkeypatch):
+@pytest.mark.parametrize("fit_to", ["tokens", "texts"])
+def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path, monkeypatch, fit_to):
     """As many texts as the recorded training by RLOO drew, and a smaller or equal gap.
 
     The values of a pool are the same for each reward, and are fitted once here.
     """
     kept, fit = [], regression.pool_values
     monkeypatch.setattr(regression, "pool_values", lambda *a: kept or kept.extend(fit(*a)) or kept)
+    settings = SETTINGS.model_copy(update=FITS[fit_to])
     recorded = record.read(record.RECORDED / "tiny_harmless_humor_trained")
     texts = recorded.settings.steps * recorded.settings.batch
     assert recorded.settings.trainer == "rloo"
-    assert SETTINGS.pool_samples * SETTINGS.train_prompts == texts
-    bar = exact.training_gap(recorded.exact, list(NAMES), SETTINGS.lam).set_index("reward")["gap"]
-    prompts, rewards = given()
-    rounds.write_pool(SETTINGS, initial, prompts, rewards, tmp_path)
+    assert settings.pool_samples * settings.train_prompts == texts
+    bar = exact.training_gap(recorded.exact, list(NAMES), settings.lam).set_index("reward")["gap"]
+    prompts, rewards = given(settings)
+    rounds.write_pool(settings, initial, prompts, rewards, tmp_path)
     for k, name in enumerate(NAMES):
         folder = tmp_path / name
         folder.mkdir()
-        rounds.train(SETTINGS, initial, tmp_path, prompts, rewards, np.eye(3)[k], folder)
-        model, tokenizer = policies.load(initial, SETTINGS)
+        rounds.train(settings, initial, tmp_path, prompts, rewards, np.eye(3)[k], folder)
+        model, tokenizer = policies.load(initial, settings)
         reward = [tiny.TinyReward(name)]
-        game = tiny.exact_game(model, tokenizer, tiny.REQUESTS, reward, (1.0,), SETTINGS.lam)
+        game = tiny.exact_game(model, tokenizer, tiny.REQUESTS, reward, (1.0,), settings.lam)
         trained = soups.attach(model, [folder / "adapter"])
         policy = np.exp(tiny.exact_log_probs(trained, tokenizer, tiny.REQUESTS))
         gap = compare(game, policy).gap
