@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONOPTIMIZE PYTHONSTARTUP PYTHONSAFEPATH PYTHO
 unexport PYTHONIOENCODING PYTHONEXECUTABLE PYTHONPLATLIBDIR VIRTUAL_ENV
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest twice browser notebooks bench mutants pdf linkcheck release-check lock clean distclean
+.PHONY: help setup setup-llm book llm llm-gpu llm-trainers test test-slow lint pytest twice browser notebooks bench bench-llm mutants pdf linkcheck release-check lock clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,10 @@ browser: book ## visit every page of the site in Chromium (installs one where no
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare
 
-bench: setup ## speed against torch and cvxpy, as ratios of one run
+bench: setup ## speed beside torch, cvxpy and scipy, recorded in results/performance (6 minutes)
+	$(RUN) $(PY) -m benchmarks.record
+
+bench-llm: setup ## speed of the language-model runs, as ratios of one run
 	$(RUN) $(PY) -m pytest -q -s -n 0 benchmarks
 
 mutants: setup ## break the core in every way of tools/mutants.toml: tests and claims must notice

@@ -1,4 +1,4 @@
-"""Speed of the language-model pipeline: `make bench`. Nothing here is a timed test.
+"""Speed of the language-model pipeline: `make bench-llm`. Nothing here is a timed test.
 
 Targets: training at most 1.3 times bare TRL's time per step, with checkpoints, progress and the
 real reward; 10,000 completions scored under every reward in 300 s; the mechanism on 2 x 64 x 64

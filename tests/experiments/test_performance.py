@@ -1,0 +1,134 @@
+"""The recorded benchmark: whole, of a known origin, and read rightly; what a missed target does."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import record, solving
+from benchmarks.timing import LEAST, Row, peak, rounds_of
+from mechanism.attack.games import FAMILIES
+from mechanism.experiments import performance
+from mechanism.figures.performance import plot_floors, plot_scaling
+
+
+@pytest.fixture(scope="module")
+def table():
+    return performance.recorded()
+
+
+def test_every_divergence_is_recorded_at_every_number_of_outcomes(table):
+    solves = table[table.part == "solve"]
+    found = set(zip(solves.subject, solves.m, strict=True))
+    assert found == {(name, m) for name in FAMILIES for m in solving.OUTCOMES}
+    for part in ("memory", "floor", "batch", "payments", "under load", "cvxpy", "SLSQP",
+                 "trust-constr", "single call", "game of a batch"):  # fmt: skip
+        assert set(table[table.part == part].subject) == set(FAMILIES), part
+    assert {"Table 1", "claims", "price", "audit", "sweep", "priced lies"} <= set(table.part)
+    assert set(table[table.part == "payments"].n) == set(solving.GROUPS)
+
+
+def test_the_record_says_where_it_comes_from():
+    found = performance.provenance()
+    assert {"command", "date", "hardware", "python", "packages", "seed"} <= found.keys()
+    assert {"numpy", "numba", "torch", "cvxpy"} <= found["packages"].keys()
+
+
+def test_medians_lie_in_their_spread_and_verdicts_are_those_of_the_rows(table):
+    lines = table[table.low.notna()]
+    assert ((lines.low <= lines.ratio) & (lines.ratio <= lines.high)).all()
+    verdicts = performance.verdicts(table)
+    assert len(verdicts) > 60
+    assert (verdicts.met == (verdicts.margin >= 1)).all()
+    summary = performance.summary(verdicts)
+    assert summary.met.str.split().str[0].astype(int).sum() == verdicts.met.sum()
+    assert summary.margin.min() == verdicts.margin.min()
+
+
+@pytest.mark.parametrize(
+    ("target", "seconds", "ratio", "met"),
+    [
+        ("", 9.0, 9.0, True),
+        ("<= 2", 9.0, 2.0, True),
+        ("<= 2", 1.0, 2.1, False),
+        (">= 300", 9.0, 301.0, True),
+        (">= 300", 9.0, 299.0, False),
+        ("< 40 s", 39.0, 99.0, True),
+        ("< 40 s", 41.0, 1.0, False),
+    ],
+)
+def test_a_target_is_met_or_missed(target, seconds, ratio, met):
+    row = Row("part", "subject", seconds, ratio=ratio, target=target)
+    assert row.met is met
+    if target:
+        assert (performance.verdicts(record.frame([row])).margin.iloc[0] >= 1) == met
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(1.5, 0), (2.5, 1)])
+def test_the_exit_code_tells_of_a_miss(monkeypatch, capsys, ratio, code):
+    part = type("part", (), {"rows": lambda: [Row("p", "s", 1.0, ratio=ratio, target="<= 2")]})
+    written = []
+    monkeypatch.setattr(record, "PARTS", (part,))
+    monkeypatch.setattr(record, "write", lambda rows, *of: written.extend(rows))
+    assert record.main() == code and len(written) == 1
+    assert ("missed: p, s" in capsys.readouterr().out) == bool(code)
+
+
+def test_exponents_and_costs_of_a_made_up_table():
+    m = np.array([10**4, 10**5, 10**6])
+    lines = [Row("solve", "KL", 1e-9 * k**1.25, int(k), 1, 1) for k in m]
+    table = record.frame([*lines, *(Row("audit", "file", 0.1 * n, 10, n, 10**4) for n in (5, 50))])
+    found = performance.growth(table).set_index(["part", "grows with"]).exponent
+    np.testing.assert_allclose(found[("solve", "m")], 1.25, rtol=1e-9)
+    np.testing.assert_allclose(found[("audit", "n")], 1.0, rtol=1e-9)
+    cost = performance.seconds_for(table, 1e12)
+    np.testing.assert_allclose(cost["KL"], lines[-1].seconds * 1e6, rtol=1e-12)
+
+
+def test_rounds_alternate_and_short_calls_are_repeated():
+    now, calls = [0.0], []
+
+    def taking(name, seconds):
+        def work():
+            calls.append(name)
+            now[0] += seconds
+
+        return work
+
+    functions = {"a": taking("a", LEAST / 4), "b": taking("b", 3 * LEAST)}
+    times = rounds_of(functions, 3, clock=lambda: now[0])
+    np.testing.assert_allclose(times["a"], LEAST / 4)
+    np.testing.assert_allclose(times["b"], 3 * LEAST)
+    assert "".join(calls) == "aabb" + 3 * "aaaab"
+
+
+def test_memory_is_what_a_call_takes():
+    assert peak(lambda: np.ones(10**6)) == pytest.approx(8e6, rel=0.01)
+
+
+def test_what_the_last_step_applies_is_an_inverse_slope():
+    """Each floor is of the right shape: q times it is a policy for some strength of the rewards."""
+    gaps = np.linspace(0, 1.4, 50)
+    for name, last in solving.LAST.items():
+        ratio = last(gaps.copy(), np.empty(50))
+        divergence = FAMILIES[name](1.0)
+        if name == "total variation":
+            assert set(ratio) == {0.0, 1.0}
+            continue
+        inside = ratio > 0
+        slope = divergence.df(ratio[inside])
+        rise = np.diff(slope) / np.diff(gaps[inside])
+        np.testing.assert_allclose(rise, rise[0], rtol=1e-6, err_msg=name)
+
+
+def test_figures_draw_what_is_recorded(table):
+    solve = table[(table.part == "solve") & (table.subject == "KL")]
+    (axes,) = plot_scaling(table).axes
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), solve.seconds)
+    (axes,) = plot_floors(table).axes
+    widths = [bar.get_width() for bar in axes.patches[:10]]
+    np.testing.assert_allclose(widths, performance.floors(table).solve)
+
+
+def test_what_has_no_target_is_no_verdict():
+    assert performance.verdicts(record.frame([Row("p", "s", 1.0)])).empty
+    assert isinstance(performance.verdicts(record.frame([Row("p", "s", 1.0)])), pd.DataFrame)
