@@ -134,7 +134,7 @@ m = 10**6
 found = {}
 for name, family in FAMILIES.items():
     game = RLHFGame(vector(m)[None], [1.0], np.full(m, 1 / m), family(LAM))
-    found[name] = float(np.median(timeit.repeat(lambda: sw_max(game), number=1, repeat=3)))
+    found[name] = float(np.median(timeit.repeat(lambda: sw_max(game), number=1, repeat=31)))
 print(json.dumps(found))
 """
 
@@ -144,7 +144,7 @@ def under_load() -> Iterator[Row]:
     busy = [sys.executable, "-c", "while True: pass"]
     load = [subprocess.Popen(busy) for _ in range(os.cpu_count() or 1)]
     try:
-        pairs = [[process(LOADED, threads=many)[2] for many in (True, False)] for _ in range(2)]
+        pairs = [[process(LOADED, threads=many)[2] for many in (True, False)] for _ in range(3)]
     finally:
         for running in load:
             running.kill()
@@ -156,7 +156,9 @@ def under_load() -> Iterator[Row]:
                   target="<= 1.5")  # fmt: skip
 
 
-TASKS = [(BEST, 4000, (0, k)) for k in range(8)]
+TASKS = [
+    (BEST, 40_000, (0, k)) for k in range(8)
+]  # of half a second, or the seam's own work counts
 WORK = partial(_totals, "balanced", EPSILONS, None)
 
 
