@@ -156,9 +156,7 @@ def under_load() -> Iterator[Row]:
                   target="<= 1.5")  # fmt: skip
 
 
-TASKS = [
-    (BEST, 40_000, (0, k)) for k in range(8)
-]  # of half a second, or the seam's own work counts
+TASKS = [(BEST, 40_000, (0, k)) for k in range(8)]  # of half a second: the seam is not the work
 WORK = partial(_totals, "balanced", EPSILONS, None)
 
 
