@@ -90,6 +90,12 @@ class Machine:
         print(json.dumps(self.notes[-1]), flush=True)
         (self.folder / "log.json").write_text(json.dumps(self.notes, indent=1), encoding="utf-8")
 
+    def took(self, name: str, start: float, **what: Any) -> None:
+        """Note a model that was begun at `start`, and how long the slowest one took."""
+        seconds = time.monotonic() - start
+        self.slowest = max(self.slowest, seconds)
+        self.note(model=name, seconds=round(seconds, 1), **what)
+
     def sample(self, name: str, model: Any = None, samples: int = 0) -> pd.DataFrame:
         """Draw from a model on held-out prompts; keep the table, and the law where it is known."""
         s, chosen = self.settings, model or self.model
@@ -121,9 +127,7 @@ class Machine:
         self.sample(name)
         text = json.dumps(log)
         (self.folder / f"{slug(name)}.json").write_text(text, encoding="utf-8")
-        took = time.monotonic() - start
-        self.slowest = max(self.slowest, took)
-        self.note(model=name, seconds=round(took, 1), loss=log[-1]["loss"])
+        self.took(name, start, loss=log[-1]["loss"])
 
     def draw(self) -> tuple[pool.Pool, regression.Values]:
         """Return the pool of the initial model, and the values that every fit to it needs."""
@@ -155,35 +159,24 @@ def base(machine: Machine, first: pool.Pool, known: regression.Values, points: i
     machine.note(soups=points)
 
 
-def by_rloo(machine: Machine, job: Job, seconds_a_model: float) -> Iterator[str]:
-    """Sample the initial model; train for single rewards by RLOO; yield what is left out."""
-    machine.sample(INITIAL)
-    for name in job.models:
-        if machine.left < max(seconds_a_model, 1.2 * machine.slowest):
-            yield name
-            continue
-        start = time.monotonic()
-        gpu_rloo.fit(machine, name)
-        machine.slowest = max(machine.slowest, time.monotonic() - start)
-        machine.note(model=name, seconds=round(time.monotonic() - start, 1))
-
-
 def work(machine: Machine, job: Job, seconds_a_model: float) -> Iterator[str]:
     """Make everything of one job in order; yield the names of what is left out.
 
     Only models of single rewards get rounds of their own; the others are fitted to the pool alone.
+    By RLOO a model draws for itself, and the initial one is sampled to be compared with.
     """
-    if job.rloo:
-        yield from by_rloo(machine, job, seconds_a_model)
-        return
-    first, known = machine.draw()
-    if job.base:
-        base(machine, first, known, job.soups)
+    drawn = None if job.rloo else machine.draw()
+    if drawn is None:
+        machine.sample(INITIAL)
+    elif job.base:
+        base(machine, *drawn, job.soups)
     for name in job.models:
         if machine.left < max(seconds_a_model, 1.2 * machine.slowest):
             yield name
+        elif drawn is None:
+            gpu_rloo.fit(machine, name)
         else:
-            machine.fit(name, np.array(objectives()[name]), first, known, again=False)
+            machine.fit(name, np.array(objectives()[name]), *drawn, again=False)
 
 
 def do(

@@ -4,6 +4,7 @@ A model by regression sees the pool and the completions of its own rounds. RLOO 
 prompts times 16 completions a step, by the settings that the small scale has for it.
 """
 
+import time
 from typing import Any
 
 from mechanism.llm.config import PRESETS, Settings
@@ -34,7 +35,7 @@ def rloo_settings(settings: Settings) -> Settings:
 
 def fit(machine: Any, name: str) -> None:
     """Train one reward of a `gpu.Machine` by RLOO; sample the model and keep the trainer's log."""
-    s, folder = machine.settings, machine.folder / f"adapter_{name}"
+    s, folder, start = machine.settings, machine.folder / f"adapter_{name}", time.monotonic()
     asked = [
         (policies.format_prompt(machine.tokenizer, prompt.text, s.system), prompt.context)
         for prompt in machine.train
@@ -46,3 +47,4 @@ def fit(machine: Any, name: str) -> None:
         (1.0,), name,
     )  # fmt: skip
     table.to_parquet(machine.folder / f"{name}.parquet", compression="zstd")
+    machine.took(name, start)
