@@ -78,7 +78,7 @@ def run(
     """Make what is missing of a run; an interrupted run goes on where it stopped.
 
     Games and seeds are independent trainings: with --cluster its workers make them, in a folder of
-    runs that they share with this machine. Records of all seeds but the first end in _seedN.
+    runs that they share with this machine. A record of another seed than 0 ends in _seedN.
     """
     from mechanism import folders
 
@@ -125,14 +125,17 @@ def _stages(root: Path, settings: Settings) -> None:
 
 
 def make(settings: Settings, command: str, record_it: bool = False, ending: str = "") -> Any:
-    """Make what is missing of a run, keep its record (its name has the `ending`), return that."""
+    """Make what is missing of a run, keep its record (here its name has the `ending`), return it.
+
+    In the repository every seed has a place of its own, whichever is made first.
+    """
     from mechanism.llm.runs import pipeline, record
 
     done = pipeline.run(settings, record.LOCAL / "stages", lambda text: None)
-    name = record.name_of(settings) + ending
     if record_it:
-        record.write(done, record.RECORDED / name, command)
-    return record.write(done, record.LOCAL / "finished" / name, command)
+        record.write(done, record.RECORDED / record.kept_as(settings), command)
+    here = record.LOCAL / "finished" / (record.name_of(settings) + ending)
+    return record.write(done, here, command)
 
 
 def obtain(asked: Sequence[Settings], run_them: bool) -> list[Any]:

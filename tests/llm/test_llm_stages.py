@@ -123,7 +123,7 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
 
 
 def test_every_seed_leaves_a_record_of_its_own(tmp_path, monkeypatch):
-    """The first under the run's name, the others with their seed behind it, here and recorded."""
+    """Recorded under its seed, so that none is lost; here the first is the run itself."""
     written = []
     monkeypatch.setattr(record, "LOCAL", tmp_path / "here")
     monkeypatch.setattr(record, "RECORDED", tmp_path / "kept")
@@ -141,7 +141,8 @@ def test_every_seed_leaves_a_record_of_its_own(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     name = "tiny_harmless_humor_trained"
     assert written == [
-        (f"{place}/{name}{ending}", seed)
-        for seed, ending in ((4, ""), (5, "_seed5"))
-        for place in ("kept", "here/finished")
+        (f"kept/{name}_seed4", 4),
+        (f"here/finished/{name}", 4),
+        (f"kept/{name}_seed5", 5),
+        (f"here/finished/{name}_seed5", 5),
     ]

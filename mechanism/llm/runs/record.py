@@ -71,6 +71,16 @@ def name_of(settings: Settings) -> str:
     return f"{settings.preset}_{settings.game}" + ("_trained" if settings.train else "")
 
 
+def kept_as(settings: Settings) -> str:
+    """Return the folder name of a recorded run, where every seed has a place of its own.
+
+    >>> from mechanism.llm.config import preset
+    >>> kept_as(preset("tiny", seed=2))
+    'tiny_harmless_humor_trained_seed2'
+    """
+    return name_of(settings) + (f"_seed{settings.seed}" if settings.seed else "")
+
+
 def write(run: Run, folder: Path, command: str) -> Recorded:
     """Write a finished run, every file whole, and return it as read back."""
     tables = {"support": run.support, "samples": run.samples, "exact": run.exact}

@@ -84,7 +84,7 @@ def training(folder: Path, settings: Settings) -> pd.DataFrame:
 
 def place(settings: Settings) -> str:
     """Return the name of the record's folder."""
-    name = record.name_of(settings) + (f"_seed{settings.seed}" if settings.seed else "")
+    name = record.kept_as(settings)
     if settings.trainer == "rloo":
         return name.replace("trained", EQUAL)
     return name.replace("trained", RETRAINED) if settings.preset == "tiny" else name
