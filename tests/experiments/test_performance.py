@@ -3,12 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from benchmarks import record, solving
 from benchmarks.timing import LEAST, Row, peak, rounds_of
 from mechanism.attack.games import FAMILIES
 from mechanism.experiments import performance
 from mechanism.figures.performance import plot_floors, plot_scaling
+
+
+def cli(*words):
+    """What the command line of the benchmark does with some words."""
+    app = typer.Typer()
+    app.command()(record.command)
+    return CliRunner().invoke(app, words)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +80,26 @@ def test_the_exit_code_tells_of_a_miss(monkeypatch, capsys, ratio, code):
     monkeypatch.setattr(record, "write", lambda rows, *of: written.extend(rows))
     assert record.main() == code and len(written) == 1
     assert ("missed: p, s" in capsys.readouterr().out) == bool(code)
+
+
+@pytest.mark.parametrize(("words", "parts"), [([], "ab"), (["--only", "whole"], "b")])
+def test_parts_that_are_asked_for_run_alone_and_only_all_are_recorded(monkeypatch, words, parts):
+    ran, written = [], []
+
+    def part(name, letter):
+        return type(f"benchmarks.{name}", (), {"rows": lambda: ran.append(letter) or iter(())})
+
+    monkeypatch.setattr(record, "PARTS", (part("solving", "a"), part("whole", "b")))
+    monkeypatch.setattr(record, "write", lambda *of: written.append(of))
+    assert cli(*words).exit_code == 0
+    assert "".join(ran) == parts and len(written) == (not words)
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--help"], 0), (["--only", "nothing"], 2)])
+def test_help_and_a_wrong_word_start_nothing(monkeypatch, words, code):
+    monkeypatch.setattr(record, "main", lambda *of: pytest.fail("the benchmark was started"))
+    found = cli(*words)
+    assert found.exit_code == code and "--only" in found.output
 
 
 def test_exponents_and_costs_of_a_made_up_table():
