@@ -43,15 +43,18 @@ def draw(
     order = sorted(range(len(wanted)), key=lambda row: lengths[wanted[row]])
     drawn: dict[int, tuple[int, ...]] = {}
     for rows in _batches(order, settings.sample_batch, "drawing"):
-        inputs = _padded(tokenizer, [prompts[wanted[row]] for row in rows], model.device)
+        asked = [wanted[row] for row in rows]
+        inputs = _padded(tokenizer, [prompts[number] for number in asked], model.device)
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
         with torch.inference_mode():
+            known = _read(model, ids[:, :-1], mask[:, :-1], asked)
             found = model.generate(
-                **inputs, do_sample=True, temperature=settings.temperature, top_k=0, top_p=1.0,
+                input_ids=ids, attention_mask=mask, past_key_values=known, do_sample=True,
+                temperature=settings.temperature, top_k=0, top_p=1.0,
                 max_new_tokens=settings.max_new_tokens, pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
             )  # fmt: skip
-        width = inputs["input_ids"].shape[1]
-        for row, tokens in zip(rows, found[:, width:].tolist(), strict=True):
+        for row, tokens in zip(rows, found[:, ids.shape[1] :].tolist(), strict=True):
             drawn[row] = _cut(tokens, tokenizer.eos_token_id)
     return [_completion(tokenizer, wanted[r], r % samples, drawn[r]) for r in range(len(wanted))]
 
@@ -77,13 +80,15 @@ def log_probs(
         longest = max(len(completions[row].tokens) for row in rows)
         texts = [(heads[completions[row].prompt], completions[row].tokens) for row in rows]
         ids, mask, counted = joined(texts, longest, tokenizer.pad_token_id)
+        ids, mask = ids.to(model.device), mask.to(model.device)
+        kept, known = ids.shape[1] - longest - 1, [completions[row].prompt for row in rows]
         with torch.inference_mode():
             logits = model(
-                input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-                position_ids=(mask.cumsum(1) - 1).clamp(min=0).to(model.device),
+                input_ids=ids[:, kept:], attention_mask=mask, position_ids=_places(mask)[:, kept:],
+                past_key_values=_read(model, ids[:, :kept], mask[:, :kept], known),
                 logits_to_keep=longest + 1,
             ).logits[:, :-1].float()  # fmt: skip
-        chosen = ids[:, -longest:].to(model.device)
+        chosen = ids[:, -longest:]
         scores = (logits / settings.temperature).log_softmax(-1)
         picked = scores.gather(2, chosen[..., None]).squeeze(2).cpu()
         result[rows] = (picked * counted).sum(1).double().numpy()
@@ -94,6 +99,33 @@ def _batches(order: Sequence[int], size: int, verb: str) -> Iterator[list[int]]:
     starts = range(0, len(order), size)
     for start in tqdm(starts, desc=verb, unit="batch", disable=None, leave=False):
         yield list(order[start : start + size])
+
+
+def _read(model: Any, ids: Any, mask: Any, asked: Sequence[int]) -> Any:
+    """Return the keys and values of tokens before all others, each distinct prompt read once.
+
+    `ids` and `mask` have a row for every entry of `asked`, the number of its prompt.
+    """
+    import torch
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    if not ids.shape[1]:
+        return cache
+    first = {number: row for row, number in reversed(list(enumerate(asked)))}
+    once = torch.tensor(list(first.values()), device=ids.device)
+    model(
+        input_ids=ids[once], attention_mask=mask[once], position_ids=_places(mask[once]),
+        past_key_values=cache, logits_to_keep=1,
+    )  # fmt: skip
+    place = {number: k for k, number in enumerate(first)}
+    cache.batch_select_indices(torch.tensor([place[n] for n in asked], device=ids.device))
+    return cache
+
+
+def _places(mask: Any) -> Any:
+    """Return the position of each token among those that are not padding."""
+    return (mask.cumsum(1) - 1).clamp(min=0)
 
 
 def _padded(tokenizer: Any, texts: Sequence[str], device: Any) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A prompt has the same tokens wherever a model reads it: the first token of Llama's included."""
 
+import numpy as np
 import pytest
+import torch
 
 from mechanism.llm.config import preset
 from mechanism.llm.hub import sources
@@ -34,21 +36,38 @@ def settings(tmp_path_factory):
 
 
 class Watch:
-    """Rows of tokens that go into a model's embedding, padding before them taken off."""
+    """Rows of tokens that go into a model's embedding, after those that its cache remembers.
+
+    Padding before them is taken off.
+    """
 
     def __init__(self, model, pad):
-        self.rows, self.pad = set(), pad
-        self.hook = model.get_input_embeddings().register_forward_hook(self.note)
+        self.rows, self.pad, self.before, self.cached = set(), pad, [], 0
+        model.register_forward_pre_hook(self.begin, with_kwargs=True)
+        model.get_input_embeddings().register_forward_hook(self.note)
+
+    def begin(self, module, given, named):
+        cache = named.get("past_key_values")
+        self.cached = 0 if cache is None else cache.get_seq_length()
 
     def note(self, module, given, out):
-        for row in given[0].tolist():
+        rows = given[0].tolist()
+        if self.cached:
+            rows = [head[: self.cached] + row for head, row in zip(self.before, rows, strict=True)]
+        self.before = rows
+        for row in rows:
             first = next((k for k, token in enumerate(row) if token != self.pad), len(row))
             self.rows.add(tuple(row[first:]))
 
     def heads(self, wanted):
-        """Which of the wanted beginnings some row has, and whether a row has none of them."""
-        begun = [[h for h in wanted if row[: len(h)] == h] for row in self.rows if len(row) > 1]
-        return {h for part in begun for h in part}, any(not part for part in begun)
+        """Which of the wanted beginnings some row has, and whether a row has none of them.
+
+        A row that another goes on from is looked at there.
+        """
+        begun = {row[:k] for row in self.rows for k in range(len(row))}
+        whole = [row for row in self.rows - begun if len(row) > 1]
+        found = [[h for h in wanted if row[: len(h)] == h] for row in whole]
+        return {h for part in found for h in part}, any(not part for part in found)
 
 
 def read_by_rloo(settings, folder):
@@ -117,3 +136,27 @@ def test_supervised_fine_tuning_begins_a_text_as_evaluation_does(settings, tmp_p
     assert row["input_ids"][: len(head)] == head
     assert head[0] == trainer.processing_class.bos_token_id
     assert head.count(head[0]) == 1
+
+
+def test_a_prompt_asked_for_several_times_is_read_once_and_scored_as_if_alone(settings, tmp_path):
+    model, tokenizer = policies.load(policies.source(settings), settings)
+    together = settings.model_copy(update={"sample_batch": 6})
+    read = []
+    model.get_input_embeddings().register_forward_hook(lambda m, given, out: read.append(given[0]))
+    found = sample.draw(model, tokenizer, PROMPTS, 3, together, 0)
+    heads = [policies.prompt_ids(tokenizer, text) for text in PROMPTS]
+    assert read[0].shape == (len(PROMPTS), max(map(len, heads)) - 1)
+    assert {len(rows) for rows in read[1:]} == {6}
+    read.clear()
+    scored = sample.log_probs(model, tokenizer, PROMPTS, found, together)
+    assert [len(rows) for rows in read] == [len(PROMPTS), 6]
+    alone = [_log_prob(model, heads[c.prompt], c.tokens, settings.temperature) for c in found]
+    np.testing.assert_allclose(scored, alone, atol=1e-5)
+
+
+def _log_prob(model, head, tail, temperature):
+    """One completion after one prompt, read whole, without padding or cache."""
+    with torch.no_grad():
+        logits = model(torch.tensor([[*head, *tail]]), use_cache=False).logits[0]
+    law = (logits[len(head) - 1 : -1].double() / temperature).log_softmax(-1)
+    return float(law[range(len(tail)), list(tail)].sum())
