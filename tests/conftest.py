@@ -1,5 +1,6 @@
 """Shared games and divergences: one table drives every test of an optimum."""
 
+import gc
 import os
 import sys
 import warnings
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 FOREIGN = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "MPLBACKEND", "GIT_DIR", "GIT_WORK_TREE")
 for name in [*FOREIGN, "MECHANISM_RUNS"]:  # tests set what they need, whatever the user has
     os.environ.pop(name, None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles everything again
+sys.dont_write_bytecode = False
 os.environ["OMP_NUM_THREADS"] = "1"  # of two workers with two threads each, all wait for the others
 collect_ignore = ["llm/short_run_packages.py"]  # no test, and the slowest import of all
 
@@ -48,6 +51,12 @@ NAMED = {
 def pytest_collection_modifyitems(items):
     """What trains comes first: one worker keeps its packages, and no long test is left last."""
     items.sort(key=lambda item: "tests/llm/" not in item.nodeid)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=NAMED, scope="session")
