@@ -26,7 +26,7 @@ def test_a_stem_names_one_chapter():
     assert len(stems) == len(set(stems))
 
 
-ROOMS = ("core", "theorems", "experiments", "llm/rewards", "tool", "")
+ROOMS = ("core", "theorems", "experiments", "experiments/published", "llm/rewards", "tool", "")
 
 
 # pages on one pipeline: their modules are rooms, a module each would only repeat these; and a page

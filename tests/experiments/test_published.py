@@ -1,6 +1,5 @@
 """Tables 2 to 6: the recovery is attacked from outside, and made to fail where it should."""
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,15 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.experiments.published import hypotheses, validation
 from mechanism.experiments.published import reproduction as published
-from mechanism.experiments.published.linear_system import (
-    MIXTURE,
-    System,
-    all_distinct,
-    least_half_width,
-)
-from mechanism.experiments.published.recovery import find_assignments, predict_range, recover
+from mechanism.experiments.published import validation
+from mechanism.experiments.published.linear_system import System
+from mechanism.experiments.published.recovery import find_assignments, predict_range
 from mechanism.experiments.published.reproduction import (
     CELLS,
     REWARDS,
@@ -24,29 +18,9 @@ from mechanism.experiments.published.reproduction import (
     recovered,
 )
 from mechanism.experiments.soups import soups_frame
+from tests.experiments.printed_tables import satisfies, seen_through_two_decimals
 
 RESULTS = Path(__file__).parents[2] / "results" / "published"
-
-
-def satisfies(system: System, rows: np.ndarray, slack: float = 1e-7) -> bool:
-    """Check rows against a system's constraints by hand, the pivot being the true maximum."""
-    pivots = [max(rows @ column.others) for column in system.tables.values()]
-    z = np.concatenate([rows.ravel(), pivots, [system.half]])
-    left, right = system.matrices
-    return bool(np.all(left @ z <= right + slack))
-
-
-def seen_through_two_decimals(rows, columns, cost=0.0):
-    """Columns as a paper would print them if these were the candidates (costs: in the argmax)."""
-    chosen, printed = [], []
-    for column in columns:
-        k = int(np.argmax(rows @ column.report - cost))
-        welfare = rows[k] @ (column.own + column.others) - np.broadcast_to(cost, len(rows))[k]
-        utility = welfare - np.max(rows @ column.others - cost)
-        cells = tuple(round(float(v), 2) for v in (rows[k] @ column.own, utility, welfare))
-        chosen.append(k)
-        printed.append(replace(column, cells=cells))
-    return tuple(chosen), tuple(printed)
 
 
 def test_all_90_cells_are_reproduced():
@@ -137,72 +111,6 @@ def test_the_search_finds_a_merging_of_real_models():
     assert 0 < search.candidates <= len(set(chosen))
 
 
-def test_a_divergence_in_the_numbers_would_be_noticed():
-    rows = recovered().rows
-    cost = np.array([0.06, 0.0, 0.0, 0.0, 0.0, 0.0])
-    chosen, printed = seen_through_two_decimals(rows, published_columns(), cost)
-    assert 0 in chosen
-    assert not System(printed, chosen, 6).feasible
-    costly = System(printed, chosen, 6, divergence="welfare")
-    low, high = costly.interval(costly.cost(0))
-    assert 0.04 < low <= 0.06 <= high
-    again = hypotheses.printed_with_cost(0, 0.06)
-    assert again.assignment == chosen
-    assert [c.cells for c in again.columns] == [c.cells for c in printed]
-
-
-def test_the_published_cells_leave_no_room_for_a_divergence():
-    bounds = hypotheses.divergence_bounds().set_index("candidate")["greatest cost"]
-    assert bounds.drop("c5").max() < 0.05
-    assert bounds["c5"] > 1  # seen once: no bound
-
-
-def test_beta_is_plain_scaling():
-    table = hypotheses.beta_meanings().set_index("beta means")
-    assert table.feasible.tolist() == [True, False, False, False]
-    assert (
-        table["half width needed"].iloc[0]
-        < 0.005
-        < 1.9 * 0.005
-        < table["half width needed"].iloc[1]
-    )
-    three = [("table4", 1.5), ("table4", 3.0), ("table6", 3.0)]
-    assert all_distinct(hypotheses.some_columns(*three)).feasible
-    assert not all_distinct(hypotheses.some_columns(*three, blend=MIXTURE)).feasible
-    for beta in (0.8, 1.5):
-        fits = hypotheses.effective_scales(beta, np.array([beta, 1.0]))
-        assert fits.tolist() == [beta]
-
-
-def test_a_mixture_table_would_be_told_from_scaling():
-    """Print the tables with the mixture instead: scaling must then be the refuted reading."""
-    rows = soups_frame("RS", "MOD")[list(REWARDS)].to_numpy()
-    _, printed = seen_through_two_decimals(rows, published_columns(blend=MIXTURE))
-    assert all_distinct(printed).feasible
-    scaled = tuple(replace(column, blend=(0.0, 0.0, 0.0)) for column in printed)
-    assert least_half_width(all_distinct(scaled)) > 0.005
-
-
-def test_one_wrong_cell_is_noticed():
-    noticed = hypotheses.noticed(0.02)
-    assert noticed["social_welfare"].all()
-    assert noticed["utility"].all()
-    assert noticed.to_numpy().mean() > 0.8
-    assert not hypotheses.noticed(0.0).any(axis=None)
-    with pytest.raises(ValueError, match="0 assignments"):
-        recover(hypotheses.perturbed(9, 2, 0.5))
-
-
-def test_group_1_of_table_6_is_mostly_harmless():
-    names = [name for name in hypotheses.mixes() if "humor" not in name]
-    fits = hypotheses.preference_scan(names).query("fits")
-    assert fits[["group 1", "group 2"]].to_numpy().tolist() == [
-        ["0.8 harmless + 0.2 helpful", "0.8 helpful + 0.2 harmless"]
-    ]
-    shares = hypotheses.mix_coefficients(np.array([0.75, 0.79, 0.8, 0.81, 0.85]))
-    assert shares.tolist() == [0.8]
-
-
 @pytest.mark.parametrize(
     ("table", "candidates", "least_inside"),
     [("table2", 6, 18), ("table4", 5, 15), ("table6", 6, 18)],
@@ -258,8 +166,3 @@ def test_recorded_results_are_what_the_code_gives():
         predictions, published.predictions(), check_dtype=False, rtol=0, atol=2e-5
     )
     assert (RESULTS / "provenance.json").exists()
-
-
-def test_other_ways_out_cost_more():
-    assert hypotheses.divergence_spread() < 0.03
-    assert hypotheses.fewest_with_costs(MIXTURE) == 7

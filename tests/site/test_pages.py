@@ -9,7 +9,6 @@ SLOWEST = 1.5  # seconds until the largest contentful paint
 TALLEST = 11_500  # pixels of a page, 1280 wide
 TALLEST_OF = {  # pages with a limit of their own
     "book/experiments/llm": 10_000,  # the part on language models was one page, and shall not grow
-    "book/experiments/published": 20_000,  # five tables, a forecast and its score: one argument
     "book/experiments/synthetic": 14_000,  # each setting that was tried stands beside the one found
     "book/experiments/reward_models": 12_500,  # five rewards, each with what games it
     "book/incentives/gradient": 12_500,  # three cases and which of them are necessary: one theorem

@@ -63,10 +63,10 @@ def glued(chapter: Chapter) -> dict[str, str]:
 
 
 def counts() -> dict[str, str]:
-    """Return the figures of the first page, from the claims and the chapter on the tables."""
+    """Return the figures of the first page, from the claims and the chapter on the forecast."""
     run = json.loads(CLAIMS.read_text("utf-8"))
     controls = [control for claim in run["claims"] for control in claim["controls"]]
-    tables = glued(chapter("published"))
+    tables = glued(chapter("forecast"))
     return {
         "claims": str(len(run["claims"])),
         "claims_held": str(sum(claim["status"] == "holds" for claim in run["claims"])),

@@ -5,6 +5,7 @@ Every function asks something that the fit to all 54 cells does not force to com
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,12 @@ from scipy.optimize import linprog
 
 from mechanism.core.errors import Floats
 from mechanism.experiments.published.linear_system import HALF, System
-from mechanism.experiments.published.recovery import central_rows, predict_range
+from mechanism.experiments.published.recovery import (
+    Range,
+    Recovery,
+    central_rows,
+    predict_range,
+)
 from mechanism.experiments.published.reproduction import (
     CELLS,
     REWARDS,
@@ -67,6 +73,16 @@ class HoldOut:
     median_width: float
 
 
+def _from_the_others(table: str) -> Recovery:
+    return recovered(*(name for name in TABLES if name != table))
+
+
+@cache
+def _ranges_from_the_others(table: str) -> list[Range]:
+    found = _from_the_others(table)
+    return [predict_range(found.closed, column) for column in published_columns(table)]
+
+
 def hold_out(table: str, rule: Callable[[System], Floats] = central_rows) -> HoldOut:
     """Recover from the two other tables, predict this one, and count its cells.
 
@@ -77,12 +93,11 @@ def hold_out(table: str, rule: Callable[[System], Floats] = central_rows) -> Hol
         Picks the one solution that exact cells are counted for: `central_rows` or
         `chebyshev_rows`.
     """
-    found = recovered(*(name for name in TABLES if name != table))
+    found = _from_the_others(table)
     columns = published_columns(table)
     cells = compare(rule(found.system), columns)
     inside, widths = 0, []
-    for column in columns:
-        spread = predict_range(found.closed, column)
+    for column, spread in zip(columns, _ranges_from_the_others(table), strict=True):
         for name, paper in zip(CELLS, column.cells or (), strict=True):
             low, high = getattr(spread, name)
             inside += low - HALF <= paper <= high + HALF

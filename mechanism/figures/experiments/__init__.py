@@ -1,0 +1,1 @@
+"""Figures of the chapters on the paper's experiments, one module a chapter."""
