@@ -125,10 +125,7 @@ def _stages(root: Path, settings: Settings) -> None:
 
 
 def make(settings: Settings, command: str, record_it: bool = False, ending: str = "") -> Any:
-    """Make what is missing of a run, keep its record (here its name has the `ending`), return it.
-
-    In the repository every seed has a place of its own, whichever is made first.
-    """
+    """Make what is missing of a run, and keep its record (here its name has the `ending`)."""
     from mechanism.llm.runs import pipeline, record
 
     done = pipeline.run(settings, record.LOCAL / "stages", lambda text: None)
