@@ -12,6 +12,7 @@ from pypdf.generic import DictionaryObject, NameObject, TextStringObject
 from tests.site.visits import SITE
 from tools.chapters import ChapterError
 from tools.downloads import document, pdf
+from tools.pages.tables import SCROLLS
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pdf")]
 TOC = {
@@ -103,14 +104,46 @@ def test_a_spoiled_print_is_refused(printed, tmp_path):
     assert not (tmp_path / "out.pdf").exists()
 
 
-def test_what_is_wider_than_the_paper_is_refused(chromium, tmp_path):
-    wide = '<section class="page" id="x"><h1>x</h1><div style="width: 900px">wide</div></section>'
+@pytest.fixture
+def typeset(chromium, tmp_path):
+    """Put a piece of a page as it is printed, and return the tab."""
     script = (SITE / "_static/mathjax/tex-chtml.js").resolve().as_uri()
-    (tmp_path / "wide.html").write_text(f'<script defer src="{script}"></script>{wide}')
     tab = chromium.new_page(viewport={"width": pdf.WIDTH, "height": pdf.HEIGHT})
-    with pytest.raises(ChapterError, match=r"wider than the paper:\s+x <div"):
-        pdf.typeset(tab, tmp_path / "wide.html")
+
+    def put(piece):
+        page = f'<section class="page" id="x"><h1>x</h1>{piece}</section>'
+        (tmp_path / "one.html").write_text(f'<script defer src="{script}"></script>{page}')
+        pdf.typeset(tab, tmp_path / "one.html")
+        return tab
+
+    yield put
     tab.close()
+
+
+def test_what_is_wider_than_the_paper_is_refused(typeset):
+    with pytest.raises(ChapterError, match=r"wider than the paper:\s+x <div"):
+        typeset('<div style="width: 900px">wide</div>')
+
+
+TABLE = '<table class="dataframe" style="white-space: nowrap"><tbody><tr>{}</tr></tbody></table>'
+
+
+def test_long_words_of_a_table_take_more_lines_before_it_is_made_smaller(typeset):
+    tab = typeset(TABLE.format("<td>0.25</td><td>" + 60 * "many words " + "</td>"))
+    assert tab.evaluate("document.querySelector('table').style.zoom") == ""
+
+
+def test_a_table_too_small_to_read_is_refused(typeset):
+    with pytest.raises(ChapterError, match=r"a table too small to read:\s+x <table"):
+        typeset(TABLE.format(60 * "<td>0.123456789</td>"))
+
+
+def test_paper_says_nothing_of_scrolling():
+    text = f"<caption><span>30 rows{SCROLLS}.</span></caption>"
+    article = f'<article><table class="dataframe">{text}</table></article>'
+    page = document.Page("book/a", "", BeautifulSoup(article, "html.parser").article)
+    document.settle(page, SITE, set())
+    assert page.article.get_text() == "30 rows."
 
 
 def test_folded_code_is_left_out_and_a_folded_picture_is_not():

@@ -13,6 +13,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 
 from tools.chapters import ROOT
+from tools.pages.tables import SCROLLS
 from tools.release import newest, project
 
 STYLE = Path(__file__).with_name("print.css")
@@ -85,6 +86,8 @@ def settle(page: Page, html: Path, names: set[str]) -> None:
     for tag in page.article.select(".highlight span[class]"):
         if not COLOURED.match(tag["class"][0]):
             tag.unwrap()  # every span is an object in the PDF, and there are 100,000
+    for tag in page.article.select("table.dataframe caption span"):
+        tag.string = tag.get_text().replace(SCROLLS, "")
     for tag in page.article.find_all(id=True):
         tag["id"] = anchor(page.docname, tag["id"])
     for tag in page.article.find_all(src=True):

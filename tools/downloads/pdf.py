@@ -25,16 +25,26 @@ NAME = "mechanism-book.pdf"
 WIDTH, HEIGHT = 658, 976  # of the text on A4 in CSS pixels: what is wider is made smaller
 FOOTER = """<div style="width: 100%; font-size: 8px; color: #555; padding: 0 18mm; display: flex;
 justify-content: space-between"><span class="title"></span><span class="pageNumber"></span></div>"""
-SHRINK = """width => {
+LEAST = 0.5  # smaller than that nobody reads a table
+SHRINK = """([width, least]) => {
+  const broad = part => Math.max(part.scrollWidth, part.getBoundingClientRect().width);
+  for (const table of document.querySelectorAll("table.dataframe"))  // words first go on a new line
+    if (broad(table) > table.parentElement.getBoundingClientRect().width + 1)
+      for (const cell of table.querySelectorAll("tbody :is(th, td)"))
+        if (cell.textContent.trim().length > 20)
+          Object.assign(cell.style, {whiteSpace: "normal", minWidth: "9em"});
   const wholes = "table, mjx-container[display=true], .cell_output, img";
   for (const part of document.querySelectorAll(wholes)) {
-    const wide = Math.max(part.scrollWidth, part.getBoundingClientRect().width);
+    const wide = broad(part);
     const room = part.parentElement.getBoundingClientRect().width;
     if (wide > room + 1 && room > 0) part.style.zoom = room / wide;
   }
   const over = [...document.querySelectorAll(".page *")].filter(
     part => part.getBoundingClientRect().right > width + 2 && !part.closest("mjx-assistive-mml"));
-  return over.map(part => part.closest(".page").id + " " + part.outerHTML.slice(0, 80));
+  const small = [...document.querySelectorAll("table")].filter(
+    table => table.style.zoom && table.style.zoom < least);
+  const named = part => part.closest(".page").id + " " + part.outerHTML.slice(0, 80);
+  return {"wider than the paper": over.map(named), "a table too small to read": small.map(named)};
 }"""
 NUMBER = """numbers => {
   for (const place of document.querySelectorAll("[data-page]"))
@@ -82,8 +92,9 @@ def typeset(tab: Tab, document: Path) -> None:
     tab.goto(document.as_uri(), wait_until="load", timeout=120_000)
     tab.wait_for_function("() => window.MathJax?.startup?.promise", timeout=60_000)
     tab.evaluate("() => MathJax.startup.promise")
-    if over := tab.evaluate(SHRINK, WIDTH):
-        raise ChapterError("wider than the paper:\n  " + "\n  ".join(over[:20]))
+    for fault, places in tab.evaluate(SHRINK, [WIDTH, LEAST]).items():
+        if places:
+            raise ChapterError(f"{fault}:\n  " + "\n  ".join(places[:20]))
 
 
 def printed(tab: Tab, file: Path) -> None:

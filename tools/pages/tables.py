@@ -16,6 +16,7 @@ import nbformat
 from bs4 import BeautifulSoup, Tag
 
 ROWS = 9  # as many fit into the frame of `book.css`
+SCROLLS = ", in a frame that scrolls"  # on a screen; paper shows every row
 KNOWN = Path(__file__).with_suffix("").parent / "units.toml"
 NUMBER = re.compile(r"[-+−]?([\[(]*[-+−]?\d|inf\b)")
 OWN = re.compile(r"%|\bms\b|\bminutes\b|\bseconds\b|in s\.e\.")  # heads that say it themselves
@@ -93,7 +94,7 @@ def caption(page: str, table: Tag) -> str:
     named = {of: "; ".join(names) for of, names in found.items() if of != "none"}
     parts = [of if len(found) == 1 else f"{of}: {names}" for of, names in named.items()]
     count = len(table.select("tbody tr"))
-    parts += [f"{count} rows, in a frame that scrolls"] if count > ROWS else []
+    parts += [f"{count} rows{SCROLLS}"] if count > ROWS else []
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
 
 
