@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.reporter import ErrorOnlyReporter
@@ -33,6 +34,7 @@ from tools.downloads import notebooks
 from tools.downloads.wheel import PARTS
 from tools.environment import lock
 from tools.execution import comparison, environment, execute, faults, settings
+from tools.kernel import forks
 from tools.pages import library
 
 if not Path(mechanism.__file__).is_relative_to(ROOT):
@@ -46,6 +48,7 @@ GRAPH = import_graph()
 CLAIMS = BUILD / "claims.json"
 HTML = BUILD / "html"
 EXECUTED = [f"notebook:{chapter.name}" for chapter in longest_first(CHAPTERS)]
+FORKS = Lock()
 PAGES = ["_toc.yml", "_config.yml", "requirements.txt", "constraints.txt"]
 PAGES += ["CITATION.cff", "CHANGELOG.md"]
 
@@ -110,6 +113,13 @@ def timed(verb: str, name: str, work, *arguments):
     return None
 
 
+def fork() -> None:
+    """Let the chapters of this build be forked from one process, begun with the first of them."""
+    with FORKS:
+        if not os.environ.get(forks.VARIABLE):
+            os.environ |= LOCK.enter_context(forks.server(BUILD / "forks", environment()))
+
+
 def notebook_task(chapter: Chapter) -> dict:
     needed = dependencies(chapter, GRAPH)
     if chapter.stem == "claims":  # the page that shows what `task_claims` wrote
@@ -117,6 +127,7 @@ def notebook_task(chapter: Chapter) -> dict:
 
     def run():
         say(f"  running    {chapter.name}")
+        fork()
         return timed("executed", chapter.name, execute, chapter, needed)
 
     return {
@@ -227,7 +238,8 @@ def compare() -> TaskFailed | None:
         return TaskFailed("\n".join(found))
     notebooks = [chapter.notebook for chapter in longest_first(CHAPTERS)]
     command = comparison(notebooks, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    ran = subprocess.run(command, env=environment())
+    with forks.server(BUILD / "forks-again", environment()) as variable:
+        ran = subprocess.run(command, env=environment() | variable)
     return TaskFailed("a second run differs from the first") if ran.returncode else None
 
 

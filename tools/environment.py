@@ -32,6 +32,7 @@ BUILD = os.path.join(ROOT, "_build")
 BUILT = (  # all that a build leaves in _build
     "nb", "reports", "src", "site", "html", "html.old", "only", "only-src", "links", "ipython",
     "jupyter", "doit.json", "claims.json", "claims.part", "lock", "mechanism-notebooks",
+    "forks", "forks-again",
 )  # fmt: skip
 
 

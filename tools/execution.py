@@ -15,6 +15,7 @@ import nbformat
 
 from tools.chapters import BUILD, ROOT, Chapter, ChapterError, plain
 from tools.dependencies import digest
+from tools.kernel import forks
 
 CELL_TIMEOUT = 300  # seconds; longer work is recorded under results/ and a chapter shows the record
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LD_LIBRARY_PATH", "TQDM_DISABLE")
@@ -28,6 +29,7 @@ FIXED = {
     "IPYTHONDIR": str(ROOT / BUILD / "ipython"),
     "JUPYTER_CONFIG_DIR": str(ROOT / BUILD / "jupyter"),
     "JUPYTER_DATA_DIR": str(ROOT / BUILD / "jupyter"),
+    "JUPYTER_PATH": str(ROOT / "tools" / "kernel"),  # a kernel that `forks` starts
     "JUPYTER_PREFER_ENV_PATH": "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     "PYTHONPATH": str(ROOT),  # the code of this checkout, whatever the environment was made from
@@ -60,8 +62,8 @@ def execute(chapter: Chapter, sources: list[Path]) -> None:
     prepared = chapter.report.with_suffix(".input.ipynb")
     nbformat.write(notebook, prepared)
 
-    command = [sys.executable, "-m", "papermill", str(prepared), str(chapter.report)]
-    command += ["--kernel", "python3", "--cwd", str(chapter.source.parent), "--no-progress-bar"]
+    command = [*forks.RUN, "papermill", str(prepared), str(chapter.report), "--kernel", "python3"]
+    command += ["--cwd", str(chapter.source.parent), "--no-progress-bar"]
     command += ["--execution-timeout", str(CELL_TIMEOUT)]
     ran = subprocess.run(
         command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -241,6 +243,6 @@ def faults(chapter: Chapter) -> list[str]:
 def comparison(notebooks: list[Path], *options: str) -> list[str]:
     """Return the command that runs notebooks again and compares; it reads and writes no cache."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["-p", "tools.nbval_chapter", "--nbval", "--nbval-current-env"]
+    command += ["-p", "tools.nbval_chapter", "--nbval"]
     command += ["--nbval-cell-timeout", str(CELL_TIMEOUT), *options]
     return command + [str(notebook) for notebook in notebooks]

@@ -1,16 +1,21 @@
 """A chapter runs in an environment that the build names; pictures, full disks, two builds."""
 
 import ast
+import itertools
+import os
+import signal
 import subprocess
 import sys
 import time
 
 import nbformat
+import psutil
 import pytest
 
 from tests.book.book_project import PICTURE, page
 from tools.chapters import ROOT, Chapter, ChapterError
-from tools.execution import FIXED, check_pictures, execute, explain_failure, pictures
+from tools.execution import FIXED, check_pictures, environment, execute, explain_failure, pictures
+from tools.kernel import forks
 
 FOREIGN = {
     "MPLBACKEND": "Agg",
@@ -105,3 +110,94 @@ print([name for name, value in plt.rcParams.items() if value != ours[name]])
     script = "import mechanism.plotting, sys; print('seaborn' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert ran.stdout == "False\n", ran.stderr
+
+
+# chapters forked from one process
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The variable that leads to a server."""
+    with forks.server(tmp_path_factory.mktemp("server") / "forks", environment()) as variable:
+        yield variable
+
+
+STATE = """\
+import gc, os, signal, sys, warnings
+shown = ["mechanism" in sys.modules, sys.path, sys.argv[0], sys.flags, os.getcwd(), os.umask(0o22)]
+shown += [sys.stdout.encoding, gc.isenabled(), signal.getsignal(signal.SIGTERM)]
+import matplotlib.pyplot as plt, numpy as np, pandas as pd
+from pandas._config import config
+shown += [[each[:1] + each[2:3] + each[4:] for each in warnings.filters if "error" in each]]
+warnings.simplefilter("ignore")  # some options are deprecated
+options = [(name, config.get_option(name)) for name in config._select_options("")]
+shown += [str(options).lower(), sorted(plt.rcParams.items()), plt.get_backend()]
+shown += [np.geterr(), np.get_printoptions()]
+shown += [sorted(set(os.environ) - {"JPY_PARENT_PID", "JPY_SESSION_NAME", "MECHANISM_FORKS"})]
+print(*shown, sep="\\n")
+"""
+
+
+def test_a_forked_chapter_cannot_tell(project, served, monkeypatch):
+    """Settings of Python, pandas and matplotlib, folder and variables are those without a fork."""
+    found = []
+    for variables in ({}, served):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        chapter = Chapter("book/part/one")
+        chapter.source.write_text(page(STATE, PICTURE.format(0.5)) + "\n" * len(found))
+        execute(chapter, [chapter.source])
+        cells = nbformat.read(chapter.notebook, as_version=4).cells
+        found.append([cell.get("outputs") for cell in cells])
+        chapter.notebook.unlink()
+    assert found[0] == found[1]
+
+
+def fork(variables, folder, code, **options):
+    """Begin to run code in a fork, as a module of this folder."""
+    (folder / "asked.py").write_text(code)
+    return subprocess.Popen(
+        [*forks.RUN, "asked"], env=environment() | variables, cwd=folder, text=True,
+        stdout=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+CHANCE = "import sys, numpy as np\nprint('fork' if 'numba' in sys.modules else 'new', {})"
+
+
+@pytest.mark.parametrize("chance", ["hash('a')", "id(object())", "np.random.rand()"])
+def test_what_changes_from_run_to_run_changes_with_the_server(served, tmp_path, chance):
+    with forks.server(tmp_path / "forks", environment()) as again:
+        ways = (served, again, {}, {forks.VARIABLE: str(tmp_path / "nobody")})
+        runs = [fork(way, tmp_path, CHANCE.format(chance)) for way in ways]
+        kinds, values = zip(*(run.communicate()[0].split() for run in runs), strict=True)
+    assert kinds == ("fork", "fork", "new", "new") and len(set(values)) == 4
+
+
+def test_a_fork_ends_as_a_process_does(served, tmp_path):
+    ends = {"raise SystemExit(3)": 3, "1 / 0": 1, "import os\nos.kill(os.getpid(), 9)": -9}
+    for variables, (code, expected) in itertools.product(({}, served), ends.items()):
+        asking = fork(variables, tmp_path, code, stderr=subprocess.PIPE)
+        written = asking.communicate()[1]
+        assert asking.returncode == expected and ("ZeroDivision" in written) == (expected == 1)
+
+
+SLEEP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
+def test_a_fork_ends_with_who_asked_or_with_the_server(tmp_path, end):
+    with forks.server(tmp_path / "forks", environment()) as variable:
+        asking = fork(variable, tmp_path, SLEEP, stderr=subprocess.DEVNULL)
+        pid = int(asking.stdout.readline())
+        assert pid != asking.pid
+        if end:
+            os.kill(asking.pid, end)
+            assert asking.wait() == -end
+            until = time.monotonic() + 5
+            while psutil.pid_exists(pid) and time.monotonic() < until:
+                time.sleep(0.01)
+            assert not psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid)
+    assert asking.wait() == -(end or signal.SIGKILL)
+    asking.stdout.close()

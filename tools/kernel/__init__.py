@@ -1,0 +1,1 @@
+"""Kernels that begin with their packages imported."""
