@@ -11,8 +11,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = Path("_build")
 LONG = (  # begun first, half a minute each, or one core waits for another's last chapter
-    "incentives/gradient", "practice/cycle_monotonicity", "practice/one_training",
-    "payments/payment_equivalence", "practice/efficient_payments",
+    "incentives/gradient", "practice/cycle_monotonicity", "experiments/published",
+    "payments/payment_equivalence", "experiments/synthetic", "experiments/llm_payments",
+    "practice/one_training",
 )  # fmt: skip
 
 

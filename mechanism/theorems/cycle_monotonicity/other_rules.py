@@ -119,6 +119,8 @@ def maxmin_rlhf(game: RLHFGame | CandidateGame) -> Model:
     low, high = np.zeros(rewards.shape[:-2]), np.ones(rewards.shape[:-2])
     for turn in range(BISECTIONS):
         middle = high if turn == 0 else low if turn == 1 else (low + high) / 2
+        if turn > 1 and np.all((middle == low) | (middle == high)):
+            break
         v = np.matvec(rewards, policy_at(middle))
         behind = v[..., 1] < v[..., 0]  # the second group needs more weight
         low, high = np.where(behind, middle, low), np.where(behind, high, middle)
