@@ -68,8 +68,10 @@ class FDivergence(Divergence):
             self._check()
             strict = self._seems_strict() if strictly_convex is None else strictly_convex
             inside = self._seems_interior() if interior is None else interior
+            steep = bool(np.isinf(self._f(np.zeros(()))))
         object.__setattr__(self, "strictly_convex", strict)
         object.__setattr__(self, "interior", inside)
+        object.__setattr__(self, "steep", steep)
 
     given_f: Function
     given_df: Function | None

@@ -129,6 +129,7 @@ class ReverseKL(Divergence):
     array([0.5, 2. ])
     """
 
+    steep = True
     slope_limit = 0.0
     curvatures = (1.0, -2.0, 6.0)
 
@@ -237,6 +238,7 @@ class Alpha(Divergence):
         object.__setattr__(self, "lam", lam)
         object.__setattr__(self, "alpha", a)
         object.__setattr__(self, "interior", a <= 1)
+        object.__setattr__(self, "steep", a <= 0)
         object.__setattr__(self, "slope_limit", 1.0 / (1.0 - a) if a < 1 else np.inf)
         object.__setattr__(self, "curvatures", (1.0, a - 2.0, (a - 2.0) * (a - 3.0)))
         self.__post_init__()

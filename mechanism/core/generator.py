@@ -29,6 +29,8 @@ class Divergence(ABC):
         Whether f is strictly convex, so that the optimum is unique.
     interior : bool
         Whether the optimum is positive everywhere for all rewards (f'(0+) is minus infinity).
+    steep : bool
+        Whether f(0) is infinite, so that no optimum may leave an outcome out.
     slope_limit : float
         Supremum of :math:`\varphi'`.
     curvatures : tuple of float, or None
@@ -38,6 +40,7 @@ class Divergence(ABC):
     lam: float
     strictly_convex: ClassVar[bool] = True
     interior: ClassVar[bool] = True
+    steep: ClassVar[bool] = False
     slope_limit: ClassVar[float] = np.inf
     curvatures: ClassVar[tuple[float, float, float] | None] = None
 
@@ -110,12 +113,6 @@ class Divergence(ABC):
                 if np.any(close):
                     total = np.where(close, self.lam * self.series(p, q).sum(axis=-1), total)
         return np.asarray(total)[()]
-
-    @property
-    def steep(self) -> bool:
-        """Whether f(0) is infinite, so that no optimum may leave an outcome out."""
-        with np.errstate(all="ignore"):
-            return bool(np.isinf(self._f(np.zeros(()))))
 
     @property
     def flat(self) -> float:

@@ -30,6 +30,7 @@ from mechanism.core.multiplier import Root
 from mechanism.core.products import dot
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.tensors import TensorCandidates, TensorGame
+from mechanism.core.validation import broadcast_batch
 
 
 @dataclass(frozen=True)
@@ -164,32 +165,23 @@ def _solve_blocks(
     With `overwrite` the policies may take the place of the scores, which spares their pages.
     """
     m = scores.shape[-1]
-    batch = np.broadcast_shapes(scores.shape[:-1], reference.shape[:-1])
+    batch = broadcast_batch(scores.shape[:-1], reference.shape[:-1])
     rows = _as_rows(scores, batch)
     alone = reference.size == m < rows.size  # one initial model for all games
     shared = np.broadcast_to(reference.reshape(1, m), rows.shape) if alone else None
     references = _as_rows(reference, batch) if shared is None else shared
-    fresh = overwrite and batch == scores.shape[:-1]
-    policy = scores.reshape(-1, m) if fresh else np.empty(rows.shape)
+    policy = rows if overwrite and batch == scores.shape[:-1] else np.empty(rows.shape)
     slope, deficit = np.empty(len(rows)), np.empty(len(rows))
     iterations = np.empty(len(rows), dtype=int)
     height = max(1, multiplier.BLOCK // m)
-    for start in range(0, len(rows), height):
-        block = slice(start, start + height)
-        gaps = policy[block]
-        with np.errstate(all="ignore"):
-            flat = _write_gaps(gaps if fresh else rows[block], divergence, gaps)
-            near = _flat_root(divergence, gaps[flat], references[block][flat])
-            root = find_root(divergence, gaps, references[block])
-        if root.policy is not gaps:
-            gaps[...] = root.policy
-        slope[block], deficit[block] = root.slope, root.deficit
-        iterations[block] = root.iterations
-        if near is not None:
-            gaps[flat], slope[block][flat], deficit[block][flat] = near
-            iterations[block][flat] = 1
-    if divergence.steep:  # what underflows to 0 would cost infinitely much
-        np.maximum(policy, np.finfo(float).tiny, out=policy, where=policy < np.finfo(float).tiny)
+    with np.errstate(all="ignore"):
+        for start in range(0, len(rows), height):
+            block = slice(start, start + height)
+            root = _solve_block(divergence, rows[block], references[block], policy[block])
+            slope[block], deficit[block] = root.slope, root.deficit
+            iterations[block] = root.iterations
+        if divergence.steep:  # what underflows to 0 would cost infinitely much
+            np.maximum(policy, np.finfo(float).tiny, out=policy)
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)
     return policy.reshape(*batch, m), *shaped
 
@@ -201,33 +193,36 @@ def _as_rows(array: Floats, batch: tuple[int, ...]) -> Floats:
     return whole.reshape(-1, m)
 
 
-def _write_gaps(scores: Floats, divergence: Divergence, out: Floats) -> NDArray[np.bool_]:
-    """Write d = (max S - S) / lam >= 0 into `out`; say in which rows no d is above `flat`."""
+def _solve_block(divergence: Divergence, scores: Floats, references: Floats, out: Floats) -> Root:
+    """Solve rows (B, m) of scores, into `out`, which may be the scores themselves.
+
+    Games that hardly move the initial model have a way of their own.
+    """
+    spread, near = divergence.flat * divergence.lam, None
+    flat = np.abs(scores[:, 0] - scores[:, -1]) <= spread  # two outcomes settle nearly every game
+    if flat.any() and (flat := np.ptp(scores, axis=-1) <= spread).any():
+        gaps = _gaps(divergence, scores[flat], np.empty((flat.sum(), scores.shape[-1])))
+        near = multiplier.near_reference(gaps, references[flat], divergence)
+    root = find_root(divergence, _gaps(divergence, scores, out), references)
+    if root.policy is not out:
+        out[...] = root.policy
+    if near is not None:
+        out[flat], root.slope[flat], root.deficit[flat] = near.policy, near.slope, near.deficit
+        root.iterations[flat] = 1
+    return root
+
+
+def _gaps(divergence: Divergence, scores: Floats, out: Floats) -> Floats:
+    """Write d = (max S - S) / lam >= 0 into `out`."""
     best, lam = scores.max(axis=-1, keepdims=True), divergence.lam
-    small = np.ones(len(scores), dtype=bool)
-
-    def write(piece: Floats, gaps: Floats) -> None:
-        if divergence.strictly_convex:
-            if out is not scores:
-                gaps[...] = piece
-            newton.turn(gaps, best, 1.0 / lam)
-        else:  # to the last bit, since ties decide where mass goes
-            np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps)
-        if small.any():  # one large gap settles it: no need to look on
-            np.logical_and(small, gaps.max(axis=-1) <= divergence.flat, out=small)
-
-    multiplier.in_pieces(write, scores, out)
-    return small
-
-
-def _flat_root(
-    divergence: Divergence, gaps: Floats, references: Floats
-) -> tuple[Floats, Floats, Floats] | None:
-    """Policies, slopes and deficits of games that hardly move the initial model."""
-    if len(gaps) == 0:
-        return None
-    root = multiplier.near_reference(gaps, references, divergence)
-    return root.policy, root.slope, root.deficit
+    if divergence.strictly_convex:
+        newton.turn(scores, best, 1.0 / lam, out)
+    else:  # to the last bit, since ties decide where mass goes
+        multiplier.in_pieces(
+            lambda piece, gaps: np.divide(np.subtract(best, piece, out=gaps), lam, out=gaps),
+            scores, out,
+        )  # fmt: skip
+    return out
 
 
 @singledispatch
@@ -249,20 +244,20 @@ def _(divergence: TotalVariation, gaps: Floats, reference: Floats) -> Root:
 @find_root.register
 def _(divergence: ChiSquared, gaps: Floats, reference: Floats) -> Root:
     gaps *= 0.5
-    z, root = multiplier.positive_part_equation(gaps, reference, 1.0)
-    return _with_slope(root, 2.0 * (z - 1.0), np.full_like(z, np.inf))
+    z, policy, count = multiplier.positive_part_equation(gaps, reference, 1.0)
+    return Root(policy, 2.0 * (z - 1.0), np.full(z.shape, np.inf), count)
 
 
 @find_root.register
 def _(divergence: ReverseKL, gaps: Floats, reference: Floats) -> Root:
-    delta, root = multiplier.power_equation(reference, gaps, 1.0)
-    return _with_slope(root, -delta, delta)
+    delta, policy, count = multiplier.power_equation(reference, gaps, 1.0)
+    return Root(policy, -delta, delta, count)
 
 
 @find_root.register
 def _(divergence: SquaredHellinger, gaps: Floats, reference: Floats) -> Root:
-    delta, root = multiplier.power_equation(reference, gaps, 2.0)
-    return _with_slope(root, 1.0 - delta, delta)
+    delta, policy, count = multiplier.power_equation(reference, gaps, 2.0)
+    return Root(policy, 1.0 - delta, delta, count)
 
 
 @find_root.register
@@ -272,9 +267,9 @@ def _(divergence: JensenShannon, gaps: Floats, reference: Floats) -> Root:
     weights = np.exp(falls)
     weights *= reference
     offsets = np.negative(np.expm1(falls, out=falls), out=falls)
-    omega, root = multiplier.power_equation(weights, offsets, 1.0)
+    omega, policy, count = multiplier.power_equation(weights, offsets, 1.0)
     tau = np.log1p(omega)
-    return _with_slope(root, np.log(2.0) - tau, tau)
+    return Root(policy, np.log(2.0) - tau, tau, count)
 
 
 @find_root.register
@@ -282,15 +277,11 @@ def _(divergence: Alpha, gaps: Floats, reference: Floats) -> Root:
     α = divergence.alpha
     if α == 1:
         root = multiplier.closed_form(gaps, reference)
-        return _with_slope(root, root.slope[:, None] - 1.0, root.deficit[:, None])
+        return Root(root.policy, root.slope - 1.0, root.deficit, root.iterations)
     power = 1.0 / abs(α - 1.0)
     gaps *= abs(α - 1.0)
     if α < 1:
-        delta, root = multiplier.power_equation(reference, gaps, power)
-        return _with_slope(root, power * (1.0 - delta), power * delta)
-    z, root = multiplier.positive_part_equation(gaps, reference, power)
-    return _with_slope(root, power * (z - 1.0), np.full_like(z, np.inf))
-
-
-def _with_slope(root: Root, slope: Floats, deficit: Floats) -> Root:
-    return Root(root.policy, slope[:, 0], deficit[:, 0], root.iterations)
+        delta, policy, count = multiplier.power_equation(reference, gaps, power)
+        return Root(policy, power * (1.0 - delta), power * delta, count)
+    z, policy, count = multiplier.positive_part_equation(gaps, reference, power)
+    return Root(policy, power * (z - 1.0), np.full(z.shape, np.inf), count)

@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from mechanism.core.errors import Floats
 
 MAX_ITERATIONS = 200
-Curve: TypeAlias = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+Slopes: TypeAlias = tuple[
+    Floats, Floats, Floats | float
+]  # value, f', and f''/(2 f') if f is smooth
+Curve: TypeAlias = Callable[[Floats, Floats, Floats], Slopes]
 VECTOR = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # exponents of which a vector unit does several at once
 MANY, SAMPLE = 1 << 16, 1 << 14  # outcomes from which a sample of them comes first
 NARROW = 128  # outcomes up to which other powers are faster one by one than through numpy
@@ -39,13 +42,13 @@ def machine_code() -> ModuleType | None:
     return compiled
 
 
-def turn(scores: Floats, best: Floats, factor: float) -> None:
-    """Replace rows S (B, m) by (best - S) factor, in one pass where there is machine code."""
-    compiled = machine_code() if _worth(scores) else None
+def turn(scores: Floats, best: Floats, factor: float, out: Floats) -> None:
+    """Write (best - S) factor of rows S (B, m) to `out`: with machine code in one pass."""
+    compiled = machine_code() if _worth(scores) and _worth(out) else None
     if compiled is not None:
-        compiled.turn(scores, best[:, 0].copy(), factor)
+        compiled.turn(scores, best[:, 0].copy(), factor, out)
     else:
-        np.multiply(np.subtract(best, scores, out=scores), factor, out=scores)
+        np.multiply(np.subtract(best, scores, out=out), factor, out=out)
 
 
 def weigh(policy: Floats, weights: Floats) -> Floats:
@@ -59,17 +62,19 @@ def weigh(policy: Floats, weights: Floats) -> Floats:
     return total[:, None]
 
 
-def sums(terms: Floats, weights: Floats, base: Floats) -> tuple[Floats, Floats]:
-    """Sums (B, 1) of weights * terms, and of the same over base where base > 0."""
+def sums(terms: Floats, weights: Floats, base: Floats) -> Floats:
+    """Sums (3, B, 1) of weights * terms, and of the same over base and base^2 where base > 0."""
     compiled = machine_code() if _worth(terms) else None
     if compiled is not None:
-        total, steep = np.zeros((2, len(terms)))
-        compiled.sums(terms, _rows(weights), base, total, steep)
-        return total[:, None], steep[:, None]
+        found = np.zeros((3, len(terms)))
+        compiled.sums(terms, _rows(weights), base, *found)
+        return found[:, :, None]
     terms = terms * weights  # first, or a tiny base may overflow
-    total = terms.sum(axis=-1, keepdims=True)
-    np.divide(terms, base, out=terms, where=base > 0)
-    return total, terms.sum(axis=-1, keepdims=True)
+    found = np.empty((3, len(terms), 1))
+    for total in found:
+        terms.sum(axis=-1, keepdims=True, out=total)
+        np.divide(terms, base, out=terms, where=base > 0)
+    return found
 
 
 def _worth(rows: Floats) -> bool:
@@ -131,24 +136,25 @@ def _by_machine(
 
 
 def by_numpy(
-    curve: Callable[[Floats], tuple[Floats, Floats]],
+    curve: Callable[[Floats], Slopes],
     start: Floats,
     low: Floats,
     high: Floats,
     near: float,
 ) -> tuple[Floats, NDArray[np.int_]]:
-    """Solve curve(z) = 1 for an increasing curve by safeguarded Newton.
+    """Solve curve(z) = 1 for an increasing curve by safeguarded Newton, or Halley where it bends.
 
     A step that leaves the bracket, or is not at most half of the one before, bisects instead. A
-    Newton step of at most `near` times z ends the search.
+    step of at most `near` times z ends the search.
     """
     z, last, count = start, np.full_like(start, np.inf), np.zeros(start.shape, dtype=int)
     settled = np.zeros(start.shape, dtype=bool)
     for _ in range(MAX_ITERATIONS):
-        value, slope = curve(z)
+        value, slope, bend = curve(z)
         error = value - 1.0
+        step = -error / slope
         low, high = np.where(error <= 0, z, low), np.where(error >= 0, z, high)
-        target = z - error / slope
+        target = z + step / np.fmax(1.0 + step * bend, 0.5)
         good = (target >= low) & (target <= high) & (np.abs(target - z) <= 0.5 * last)
         target = np.where(good, target, _between(low, high))
         settled |= (np.abs(error) <= 4e-16) | (np.abs(target - z) <= 2e-16 * z)

@@ -27,27 +27,32 @@ def kernel(*arguments: Any) -> Any:
 
 @kernel()
 def _sums(offset, weight, e, z):  # type: ignore[no-untyped-def]
-    """sum_x a u^e and sum_x a u^(e - 1); a loop for each exponent that vector units know."""
-    total, steep = 0.0, 0.0
+    """sum_x a u^e, a u^(e - 1), and for e < 0 a u^(e - 2): a loop for each e of vector units."""
+    total, steep, bent = 0.0, 0.0, 0.0
     if e == -1.0:
         for x in range(len(offset)):
             inverse = 1.0 / (z + offset[x])
             term = weight[x] * inverse
             total, steep = total + term, steep + term * inverse
+            bent += term * inverse * inverse
     elif e == -2.0:
         for x in range(len(offset)):
             inverse = 1.0 / (z + offset[x])
             term = weight[x] * inverse * inverse
             total, steep = total + term, steep + term * inverse
+            bent += term * inverse * inverse
     elif e == -0.5:
         for x in range(len(offset)):
             inverse = 1.0 / (z + offset[x])
             term = weight[x] * np.sqrt(inverse)
             total, steep = total + term, steep + term * inverse
+            bent += term * inverse * inverse
     elif e < 0.0:
         for x in range(len(offset)):
             term = weight[x] * (z + offset[x]) ** e
-            total, steep = total + term, steep + term / (z + offset[x])
+            inverse = 1.0 / (z + offset[x])
+            total, steep = total + term, steep + term * inverse
+            bent += term * inverse * inverse
     elif e == 1.0:
         for x in range(len(offset)):
             base = max(z - offset[x], 0.0)
@@ -61,7 +66,7 @@ def _sums(offset, weight, e, z):  # type: ignore[no-untyped-def]
             base = max(z - offset[x], 0.0)
             term = weight[x] * (np.sqrt(base) if e == 0.5 else base**e)
             total, steep = total + term, steep + (term / base if base > 0.0 else 0.0)
-    return total, steep
+    return total, steep, bent
 
 
 @kernel()
@@ -70,15 +75,19 @@ def _newton(offset, weight, e, near, z, low, high):  # type: ignore[no-untyped-d
     last, count = np.inf, 0
     while count < STEPS:
         count += 1
-        total, steep = 0.0, 0.0
+        total, steep, bent = 0.0, 0.0, 0.0
         for start in range(0, len(offset), PART):
             part = slice(start, start + PART)
-            first, second = _sums(offset[part], weight[part], e, z)
-            total, steep = total + first, steep + second
+            first, second, third = _sums(offset[part], weight[part], e, z)
+            total, steep, bent = total + first, steep + second, bent + third
         value = total ** (1.0 / e)
         error = value - 1.0
         low, high = (z if error <= 0.0 else low), (z if error >= 0.0 else high)
-        target = z - error / (value * steep / total)
+        step = -error / (value * steep / total)
+        if e < 0.0:
+            shrink = 1.0 + step * 0.5 * (1.0 - e) * (steep / total - bent / steep)
+            step /= shrink if shrink > 0.5 else 0.5
+        target = z + step
         good = low <= target <= high and abs(target - z) <= 0.5 * last
         if good and abs(target - z) <= near * z:
             z = target
@@ -101,13 +110,13 @@ def roots(offsets, weights, e, near, start, low, high, count):  # type: ignore[n
         )
 
 
-@kernel(TABLE, COLUMN, FLOAT)
-def turn(scores, best, factor):  # type: ignore[no-untyped-def]
-    """Replace rows S (B, m) by (best - S) factor."""
+@kernel(ROWS, COLUMN, FLOAT, TABLE)
+def turn(scores, best, factor, out):  # type: ignore[no-untyped-def]
+    """Write (best - S) factor of rows S (B, m) to `out`, which may be the scores."""
     for r in range(len(scores)):
-        row, top = scores[r], best[r]
+        row, gaps, top = scores[r], out[r], best[r]
         for x in range(len(row)):
-            row[x] = (top - row[x]) * factor
+            gaps[x] = (top - row[x]) * factor
 
 
 @kernel(TABLE, ROWS, COLUMN)
@@ -122,13 +131,15 @@ def weigh(policy, weights, total):  # type: ignore[no-untyped-def]
         total[r] += mass
 
 
-@kernel(ROWS, ROWS, ROWS, COLUMN, COLUMN)
-def sums(terms, weights, base, total, steep):  # type: ignore[no-untyped-def]
-    """Add rows' sums of weights * terms, and of the same over base where that is > 0."""
+@kernel(ROWS, ROWS, ROWS, COLUMN, COLUMN, COLUMN)
+def sums(terms, weights, base, total, steep, bent):  # type: ignore[no-untyped-def]
+    """Add rows' sums of weights * terms, and of the same over base and base^2 where it is > 0."""
     for r in range(len(terms)):
         row, weight, below = terms[r], weights[min(r, len(weights) - 1)], base[r]
-        first, second = 0.0, 0.0
+        first, second, third = 0.0, 0.0, 0.0
         for x in range(len(row)):
+            inverse = 1.0 / below[x] if below[x] > 0.0 else 0.0
             term = weight[x] * row[x]
-            first, second = first + term, second + (term / below[x] if below[x] > 0.0 else 0.0)
-        total[r], steep[r] = total[r] + first, steep[r] + second
+            first, second = first + term, second + term * inverse
+            third += term * inverse * inverse
+        total[r], steep[r], bent[r] = total[r] + first, steep[r] + second, bent[r] + third
