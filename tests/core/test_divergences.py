@@ -4,7 +4,16 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from mechanism import KL, Alpha, ChiSquared, JensenShannon, SquaredHellinger, TotalVariation
+from mechanism import (
+    KL,
+    Alpha,
+    ChiSquared,
+    FDivergence,
+    JensenShannon,
+    SquaredHellinger,
+    TotalVariation,
+)
+from mechanism.attack.games import FAMILIES
 from mechanism.core.errors import InvalidInputError
 from mechanism.oracles import _generator
 
@@ -132,3 +141,16 @@ def test_flags():
     assert not TotalVariation(1).strictly_convex
     assert Alpha(0.9, 1).interior and not Alpha(1.1, 1).interior
     assert repr(KL(0.2)) == "KL(lam=0.2)" and KL(0.2) == KL(0.2) != ChiSquared(0.2)
+
+
+@pytest.mark.parametrize("alpha", [-2.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 3.0])
+def test_steep_is_an_infinite_generator_at_zero(alpha):
+    divergence = Alpha(alpha, 0.5)
+    assert divergence.steep == bool(np.isinf(divergence.f(0.0)))
+
+
+def test_steep_of_every_family():
+    own = FDivergence(lambda x: -np.log(x), lam=1.0), FDivergence(lambda x: (x - 1) ** 2, lam=1.0)
+    for divergence in (*own, *(family(1.0) for family in FAMILIES.values())):
+        with np.errstate(all="ignore"):
+            assert divergence.steep == bool(np.isinf(divergence._f(np.zeros(()))))
