@@ -111,7 +111,7 @@ def test_a_released_soup_is_judged_on_other_prompts_than_it_is_chosen_on():
 
 def test_what_was_not_run_is_said():
     told = outcomes.not_run()
-    assert "faithful_summary, seed 2" in told and "harmless_humor, SW-Max 7, 3" in told
+    assert "faithful_summary, SW-Max 3, 7" in told and "harmless_humor, SW-Max 7, 3" in told
     assert not any("harmless_humor, seed" in line for line in told)
     for game in REWARDS:
         assert f"{game}, seed 0" not in told

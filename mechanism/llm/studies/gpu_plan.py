@@ -97,12 +97,12 @@ def lies(sizes: tuple[float, float] = TRUE) -> dict[str, frozenset[str]]:
 REST = {f"payments at {a:g}, {b:g}": payments((a, b)) for a, b in SIZES if (a, b) != TRUE}
 AT_TRUE = {"payments": payments(TRUE)}
 CONTROL = {"is the control trained too": frozenset({RANDOM})}
+ALPHA_BETWEEN = frozenset({Report(TRUE, "alpha", 0.75).model})  # the one that is missing
 EVERYTHING = AT_TRUE | lies() | REST | CONTROL  # of one game and seed, from one pool
 PLAN: tuple[Job, ...] = (
-    Job("faithful_summary", 2, {}, base=True, soups=11),
     Job("harmless_humor", 1, {}, base=True, soups=11),  # of its three soups one was too coarse
     Job("harmless_humor", 0, REST),
-    Job("faithful_summary", 0, REST),
+    Job("faithful_summary", 0, REST | {"the curve of one training": ALPHA_BETWEEN}),
 )
 
 

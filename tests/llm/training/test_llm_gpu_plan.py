@@ -26,15 +26,15 @@ SETTINGS = gpu.settings_for("small", "harmless_humor", 0, 1.0)
 def test_the_plan_ends_within_500_seconds_by_measured_costs():
     """And one game and seed with everything fits as well."""
     assert process_seconds(PLAN, SETTINGS) <= 500
-    assert process_seconds(PLAN, SETTINGS, Costs(draw=3.0)) > 500  # it is no constant
+    assert process_seconds(PLAN, SETTINGS, Costs(draw=4.0)) > 500  # it is no constant
     assert process_seconds((Job("harmless_humor", 0, EVERYTHING, True, 11),), SETTINGS) <= 500
 
 
 def test_the_plan_asks_for_all_that_the_pages_call_not_run():
-    """But for the misreport between two others; and for finer soups where three did not do."""
+    """And for finer soups where three did not do."""
     made = {f"{job.game}, seed {job.seed}" for job in PLAN if job.base}
     made |= {f"{job.game}, {name}" for job in PLAN if not job.rloo for name in job.models}
-    assert set(outcomes.not_run()) - made == {"faithful_summary, alpha 0.75 at 5, 5"}
+    assert not set(outcomes.not_run()) - made
     table = outcomes.outcomes()
     short = table[(table["kind"] == "released soup") & (table["errors"] < outcomes.EACH)]
     finer = {(job.game, str(job.seed)) for job in PLAN if job.base and job.soups == 11}
