@@ -90,22 +90,25 @@ def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
     -------
     DataFrame
         `game`, `trained for`, `seed`, `trainer`; `share` and its error: regression after the fits
-        to the pool alone (0 rounds) and after each round on policy, from the record of outcomes,
-        and RLOO, from its samples.
+        to the pool alone (0 rounds) and after each round on policy, from the record of outcomes
+        where that has the run; all others from their samples.
     """
     single = [reward for names in REWARDS.values() for reward in names]
     fitted = pd.read_csv(RECORDED / "regression" / "outcomes.csv")
     fitted = fitted[fitted["trained for"].isin(single)]
     told = "regression, " + fitted["rounds"].astype(str) + " rounds"
     lines = fitted.assign(trainer=told)[[*SHARE]].to_dict("records")
+    have = set(zip(fitted["game"], fitted["seed"], strict=True))
     for run in runs:
-        if run.settings.trainer != "regression":
+        fits, where = run.settings.trainer == "regression", (run.settings.game, run.settings.seed)
+        if not fits or where not in have:
+            named = f"regression, {run.settings.rounds} rounds" if fits else trainer_of(run)
             table, lam = outcomes.tables(run), run.settings.lam
             there = set(table["candidate"])
             for reward, end in candidates.trained_models(run.settings.rewards).items():
                 if reward in run.settings.rewards and end in there:
                     got = objective.reached(table, [reward], np.ones(1), lam, end)
-                    line = run.settings.game, reward, run.settings.seed, trainer_of(run)
+                    line = run.settings.game, reward, run.settings.seed, named
                     lines.append(dict(zip(SHARE, (*line, got.share, got.share_se), strict=True)))
     return pd.DataFrame(lines)
 
