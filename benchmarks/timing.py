@@ -96,14 +96,17 @@ def peak(function: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
+def environment(threads: bool) -> dict[str, str]:
+    """Variables of a process whose libraries take the threads of their default, or one."""
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    return kept if threads else kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
 def process(code: str, *arguments: str, threads: bool = False) -> tuple[float, float, Any]:
     """Seconds, peak memory in bytes and the JSON that a Python process of its own prints."""
-    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    if not threads:
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     start = time.perf_counter()
     command = [sys.executable, "-c", code, *arguments]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(threads))
     assert running.stdout is not None
     with running.stdout as pipe:
         out = pipe.read()

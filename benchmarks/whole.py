@@ -2,8 +2,6 @@
 
 import multiprocessing
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +12,10 @@ import duckdb
 import numpy as np
 from joblib import Parallel, delayed
 
-from benchmarks.solving import LAM, vector
+from benchmarks.load import under_load
+from benchmarks.solving import LAM
 from benchmarks.timing import Row, process, rounds_of, seconds_of, spread
 from mechanism import KL, RLHFGame, affine_maximizer_payments, folders, sw_max
-from mechanism.attack.games import FAMILIES
 from mechanism.core.errors import Floats
 from mechanism.core.samplers import sample_game, sample_rewards
 from mechanism.experiments.synthetic.reproduction import BEST, EPSILONS, Sampling, _totals, estimate
@@ -122,38 +120,6 @@ def tables(folder: Path) -> Iterator[Row]:
             assert len(found["groups"]) == groups
             yield Row(command, "a Parquet file", seconds, CANDIDATES, groups, prompts,
                       memory=memory / 1e6)  # fmt: skip
-
-
-LOADED = """
-import json, timeit
-import numpy as np
-from benchmarks.solving import LAM, vector
-from mechanism import RLHFGame, sw_max
-from mechanism.attack.games import FAMILIES
-m = 10**6
-found = {}
-for name, family in FAMILIES.items():
-    game = RLHFGame(vector(m)[None], [1.0], np.full(m, 1 / m), family(LAM))
-    found[name] = float(np.median(timeit.repeat(lambda: sw_max(game), number=1, repeat=31)))
-print(json.dumps(found))
-"""
-
-
-def under_load() -> Iterator[Row]:
-    """Every core busy: threads that libraries take by default must not slow a solve."""
-    busy = [sys.executable, "-c", "while True: pass"]
-    load = [subprocess.Popen(busy) for _ in range(os.cpu_count() or 1)]
-    try:
-        pairs = [[process(LOADED, threads=many)[2] for many in (True, False)] for _ in range(3)]
-    finally:
-        for running in load:
-            running.kill()
-            running.wait()
-    for name in FAMILIES:
-        ratios = [default[name] / one[name] for default, one in pairs]
-        yield Row("under load", name, float(np.median([default[name] for default, _ in pairs])),
-                  len(vector(10**6)), 1, 1, "of one thread", **spread(ratios),
-                  target="<= 1.5")  # fmt: skip
 
 
 TASKS = [(BEST, 40_000, (0, k)) for k in range(8)]  # of half a second: the seam is not the work

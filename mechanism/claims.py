@@ -164,7 +164,7 @@ def check_arguments(ids: Sequence[str], budget: int | None, seed: int) -> None:
 def noticed(
     control: Callable[[int, int], ClaimResult], seed: int, budget: int = DEFAULT, least: int = 1
 ) -> bool:
-    """Whether a control comes back violated: a quarter of the budget first, then all of it."""
+    """Whether a control comes back violated within the budget: see `attempt`."""
     return attempt(control, seed, budget, least).status == "violated"
 
 

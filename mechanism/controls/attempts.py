@@ -5,15 +5,22 @@ from collections.abc import Callable
 from mechanism.attack.claim_result import ClaimResult
 from mechanism.attack.spending import DEFAULT
 
+SHARES = (16, 4, 1)  # most controls show on few games, and some on nothing less than the budget
+
 
 def attempt(
     control: Callable[[int, int], ClaimResult], seed: int, budget: int = DEFAULT, least: int = 1
 ) -> ClaimResult:
-    """Return the result on a quarter of the budget if that is "violated", else on all of it.
+    """Return the first result that is "violated" on a sixteenth, a quarter or all of the budget.
+
+    Where none is, return the result on all of it.
 
     >>> from mechanism.controls.affine_maximizer import CONTROLS
     >>> attempt(CONTROLS["def-3.2"]["no payments"], 1).status
     'violated'
     """
-    first = control(max(least, budget // 4), seed)
-    return first if first.status == "violated" else control(budget, seed)
+    for runs in sorted({max(least, budget // share) for share in SHARES}):
+        found = control(runs, seed)
+        if found.status == "violated":
+            break
+    return found

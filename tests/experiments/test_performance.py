@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import record, solving
+from benchmarks import load, record, solving
 from benchmarks.timing import LEAST, Row, peak, rounds_of
 from mechanism.attack.games import FAMILIES
 from mechanism.experiments import performance
@@ -128,6 +128,40 @@ def test_rounds_alternate_and_short_calls_are_repeated():
     np.testing.assert_allclose(times["a"], LEAST / 4)
     np.testing.assert_allclose(times["b"], 3 * LEAST)
     assert "".join(calls) == "aabb" + 3 * "aaaab"
+
+
+def test_under_load_both_settings_answer_the_same_rounds(monkeypatch):
+    """Seconds and work of one thread stand below those of default threads, round by round."""
+    asked = []
+
+    class Worker:
+        def __init__(self, code, *arguments, threads=False):
+            self.default = threads
+            asked.append((code, threads))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *reason):
+            asked.append("ended")
+
+    def side_by_side(workers, name):
+        asked.append(name)
+        factor = float(asked.count(name))
+        return [[3.0 * factor, 5.0] if one.default else [factor, 1.0] for one in workers]
+
+    monkeypatch.setattr(load, "Started", Worker)
+    monkeypatch.setattr(load, "_answer", lambda worker: [])
+    monkeypatch.setattr(load, "_round", side_by_side)
+    rows = list(load.under_load(["KL", "chi-squared"], rounds=3))
+    processes = [what for what in asked if isinstance(what, tuple)]
+    assert processes[:2] == [(load.SERVE, True), (load.SERVE, False)]
+    assert {code for code, _ in processes[2:]} == {load.BUSY}
+    assert asked.count("ended") == len(processes) > 2 and asked.count("KL") == 3
+    assert [(row.part, row.ratio, row.met) for row in rows[:2]] == [
+        ("under load", 3.0, False), ("work under load", 5.0, True)
+    ]  # fmt: skip
+    assert rows[0].seconds == 6.0
 
 
 def test_memory_is_what_a_call_takes():
