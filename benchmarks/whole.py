@@ -19,7 +19,7 @@ from mechanism import KL, RLHFGame, affine_maximizer_payments, folders, sw_max
 from mechanism.core.errors import Floats
 from mechanism.core.samplers import sample_game, sample_rewards
 from mechanism.experiments.synthetic.reproduction import BEST, EPSILONS, Sampling, _totals, estimate
-from mechanism.sweeps import Where, ordered
+from mechanism.sweeps import Where, memory, ordered
 from tests.command.loopback import Loopback
 
 CLI = "import sys; from mechanism.cli import app; app(sys.argv[1:])"
@@ -127,6 +127,7 @@ WORK = partial(_totals, "balanced", EPSILONS, None)
 
 
 def half(first: int, barrier) -> None:
+    memory.keep()  # as tasks of a sweep do
     WORK(TASKS[first])  # what a process does once is no part of the comparison
     barrier.wait()
     for task in TASKS[first::2]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mechanism.core.errors import InvalidInputError
+from mechanism.sweeps import memory
 from mechanism.sweeps.code import code_hash
 
 Work = Callable[..., Any]
@@ -41,6 +42,7 @@ def of(
 
 def here(work: Work, tasks: Sequence[Numbered], shared: tuple[Any, ...]) -> Results:
     """Do one task after the other in this process."""
+    memory.keep()
     for k, task in tasks:
         yield k, work(*shared, task)
 
@@ -63,6 +65,7 @@ def in_processes(
 
 
 def _numbered(k: int, work: Work, *arguments: Any) -> Numbered:
+    memory.keep()
     return k, work(*arguments)
 
 
@@ -123,6 +126,7 @@ def _checked(code: str, work: Work, shared: tuple[Any, ...], task: Any) -> Any:
         rule = "a worker has another version of the code than this command"
         fix = "install the same version for both, and start the workers anew"
         raise InvalidInputError("--cluster", f"{os.uname().nodename}", rule, fix)
+    memory.keep()
     return work(*shared, task)
 
 

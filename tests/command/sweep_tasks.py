@@ -1,9 +1,12 @@
 """Work for sweeps, in a module that workers can import; every attempt leaves a line in a file."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
+
+import numpy as np
 
 from mechanism.core.errors import InvalidInputError
 
@@ -18,6 +21,16 @@ def squared(folder, k):
 
 def refused(k):
     raise InvalidInputError("k", k, "is not wanted", "leave it out")
+
+
+def page_faults(k):
+    """Pages that the system has to clear while the same arrays are made again and again."""
+    for turn in range(10):
+        if turn == 2:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        arrays = [np.ones(800_000) for _ in range(3)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def deadly(k):

@@ -16,7 +16,7 @@ from mechanism.core.errors import InvalidInputError
 from mechanism.experiments.synthetic import reproduction as synthetic
 from mechanism.llm.runs import clean
 from mechanism.places import ROOT
-from mechanism.sweeps import Where, kept, ordered
+from mechanism.sweeps import Where, kept, memory, ordered
 from tests.command.sweep_tasks import attempts, refused, squared
 
 
@@ -199,3 +199,17 @@ def test_progress_is_one_bar(runs, monkeypatch, capsys):
     assert ordered(squared, range(2), Where(name="squares"), begun) == [0, 1]
     out, err = capsys.readouterr()
     assert out == "" and err.count("squares") == 1 and "2/2" in err
+
+
+@pytest.mark.skipif(not memory.keep(), reason="an allocator that is not glibc's")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_tasks_reuse_the_memory_of_freed_arrays(jobs):
+    code = (
+        "from mechanism.sweeps import Where, ordered\n"
+        "from tests.command.sweep_tasks import page_faults\n"
+        f"print(max(ordered(page_faults, range(4), Where({jobs}))))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", code]
+    ran = subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert int(ran.stdout) < 100, ran.stderr  # of thousands that the system clears otherwise
