@@ -86,6 +86,35 @@ def short_run(tmp_path_factory):
     return folder, float(clock.read_text())
 
 
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """The variable that leads to a process from which chapters are forked, as in a build."""
+    from tools.execution import environment
+    from tools.kernel import forks
+
+    with forks.server(tmp_path_factory.mktemp("served") / "forks", environment()) as variable:
+        yield variable
+
+
+@pytest.fixture(scope="module")
+def forked(served):
+    """Chapters are forked there, so that none imports the packages anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in served.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def served_again(tmp_path_factory):
+    """The variable that leads to another such process, as in a build's second run."""
+    from tools.execution import environment
+    from tools.kernel import forks
+
+    with forks.server(tmp_path_factory.mktemp("again") / "forks", environment()) as variable:
+        yield variable
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A book of one chapter and one page of text, with the current folder at its root."""

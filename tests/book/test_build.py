@@ -113,7 +113,7 @@ def test_a_run_made_elsewhere_makes_its_chapter_run_again(project, monkeypatch):
 # how a chapter is executed
 
 
-def test_execution_stores_outputs_without_timings(project):
+def test_execution_stores_outputs_without_timings(project, forked):
     chapter = Chapter("book/part/one")
     execute(chapter, [chapter.source])
     stored = nbformat.read(chapter.notebook, as_version=4)
@@ -139,7 +139,7 @@ def executed(folder, *cells):
 
 
 @pytest.fixture(scope="module")
-def run_once(tmp_path_factory):
+def run_once(tmp_path_factory, forked):
     """The book after the first run of a chapter that counts its runs."""
     return executed(tmp_path_factory.mktemp("once"), RUN_TWICE)
 
@@ -155,7 +155,7 @@ def run_once(tmp_path_factory):
     ],
     ids=["prose", "a tag", "a new cell", "code", "an error allowed"],
 )
-def test_a_page_runs_again_only_for_its_code(project, run_once, change, runs):
+def test_a_page_runs_again_only_for_its_code(project, forked, run_once, change, runs):
     chapter = Chapter("book/part/one")
     shutil.copytree(run_once, project, dirs_exist_ok=True)
     chapter.source.write_text(change(chapter.source.read_text()))
@@ -169,7 +169,7 @@ def test_a_page_runs_again_only_for_its_code(project, run_once, change, runs):
     )
 
 
-def test_a_page_runs_again_when_what_it_uses_has_changed(project):
+def test_a_page_runs_again_when_what_it_uses_has_changed(project, forked):
     chapter, data = Chapter("book/part/one"), Path("data.csv")
     chapter.source.write_text(page(RUN_TWICE))
     for number in (1, 2):
@@ -178,7 +178,7 @@ def test_a_page_runs_again_when_what_it_uses_has_changed(project):
     assert len((project / "book/part/runs").read_text()) == 2
 
 
-def test_failure_names_chapter_cell_line_and_error(project):
+def test_failure_names_chapter_cell_line_and_error(project, forked):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page("1 + 1", "value = 3\nvalue / 0"))
     chapter.notebook.parent.mkdir(parents=True)
@@ -193,7 +193,7 @@ def test_failure_names_chapter_cell_line_and_error(project):
     assert chapter.notebook.read_text() == "the last good one"
 
 
-def test_dead_kernel_names_the_cell(project):
+def test_dead_kernel_names_the_cell(project, forked):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page("1 + 1", "import os\nos._exit(3)"))
     with pytest.raises(ChapterError, match=r"in code cell 2 of 2, line 13[\s\S]*Kernel died"):
@@ -207,7 +207,7 @@ def test_a_kernel_that_dies_before_a_word_is_seen():
     assert not failed(cell)
 
 
-def test_change_during_the_run_is_noticed(project):
+def test_change_during_the_run_is_noticed(project, forked):
     chapter = Chapter("book/part/one")
     chapter.source.write_text(page("open('one.md', 'a').write('more')"))
     with pytest.raises(ChapterError, match="changed while it ran"):
@@ -240,13 +240,13 @@ DIFFER = {
 
 
 @pytest.fixture(scope="module")
-def second_runs(tmp_path_factory):
+def second_runs(tmp_path_factory, forked, served_again):
     """What a second run says of a chapter whose cells agree, and of one whose cells do not."""
-    said = []
+    said, variables = [], environment() | served_again
     for cells in (AGREE, DIFFER):
         made = executed(tmp_path_factory.mktemp("twice"), *cells.values())
-        words = comparison([made / Chapter("book/part/one").notebook])
-        ran = subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True)
+        words = comparison([made / Chapter("book/part/one").notebook], "-n", "0")
+        ran = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True)
         said.append((ran.returncode, ran.stdout))
     return said
 

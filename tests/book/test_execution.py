@@ -115,13 +115,6 @@ print([name for name, value in plt.rcParams.items() if value != ours[name]])
 # chapters forked from one process
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """The variable that leads to a server."""
-    with forks.server(tmp_path_factory.mktemp("server") / "forks", environment()) as variable:
-        yield variable
-
-
 STATE = """\
 import gc, os, signal, sys, warnings
 shown = ["mechanism" in sys.modules, sys.path, sys.argv[0], sys.flags, os.getcwd(), os.umask(0o22)]
@@ -166,11 +159,12 @@ CHANCE = "import sys, numpy as np\nprint('fork' if 'numba' in sys.modules else '
 
 
 @pytest.mark.parametrize("chance", ["hash('a')", "id(object())", "np.random.rand()"])
-def test_what_changes_from_run_to_run_changes_with_the_server(served, tmp_path, chance):
-    with forks.server(tmp_path / "forks", environment()) as again:
-        ways = (served, again, {}, {forks.VARIABLE: str(tmp_path / "nobody")})
-        runs = [fork(way, tmp_path, CHANCE.format(chance)) for way in ways]
-        kinds, values = zip(*(run.communicate()[0].split() for run in runs), strict=True)
+def test_what_changes_from_run_to_run_changes_with_the_server(
+    served, served_again, tmp_path, chance
+):
+    ways = (served, served_again, {}, {forks.VARIABLE: str(tmp_path / "nobody")})
+    runs = [fork(way, tmp_path, CHANCE.format(chance)) for way in ways]
+    kinds, values = zip(*(run.communicate()[0].split() for run in runs), strict=True)
     assert kinds == ("fork", "fork", "new", "new") and len(set(values)) == 4
 
 
@@ -185,19 +179,29 @@ def test_a_fork_ends_as_a_process_does(served, tmp_path):
 SLEEP = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, None])
-def test_a_fork_ends_with_who_asked_or_with_the_server(tmp_path, end):
-    with forks.server(tmp_path / "forks", environment()) as variable:
-        asking = fork(variable, tmp_path, SLEEP, stderr=subprocess.DEVNULL)
-        pid = int(asking.stdout.readline())
-        assert pid != asking.pid
-        if end:
-            os.kill(asking.pid, end)
-            assert asking.wait() == -end
-            until = time.monotonic() + 5
-            while psutil.pid_exists(pid) and time.monotonic() < until:
-                time.sleep(0.01)
-            assert not psutil.pid_exists(pid)
+def begun(variables, folder):
+    """Begin a fork that sleeps; return who asked for it, and its id."""
+    asking = fork(variables, folder, SLEEP, stderr=subprocess.DEVNULL)
+    pid = int(asking.stdout.readline())
+    assert pid != asking.pid
+    return asking, pid
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_fork_ends_with_who_asked(served, tmp_path, end):
+    asking, pid = begun(served, tmp_path)
+    os.kill(asking.pid, end)
+    assert asking.wait() == -end
+    until = time.monotonic() + 5
+    while psutil.pid_exists(pid) and time.monotonic() < until:
+        time.sleep(0.01)
     assert not psutil.pid_exists(pid)
-    assert asking.wait() == -(end or signal.SIGKILL)
+    asking.stdout.close()
+
+
+def test_a_fork_ends_with_the_server(tmp_path):
+    with forks.server(tmp_path / "forks", environment()) as variable:
+        asking, pid = begun(variable, tmp_path)
+    assert not psutil.pid_exists(pid)
+    assert asking.wait() == -signal.SIGKILL
     asking.stdout.close()
