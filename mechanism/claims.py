@@ -195,6 +195,7 @@ def run(
     check_arguments(ids, budget, seed)
     wanted = {name: [None, *CLAIMS[name].controls()] for name in ids}
     parts = [(name, part) for name, all_parts in wanted.items() for part in all_parts]
+    parts.sort(key=lambda part: part[1] is not None)  # short ones last, to end all jobs together
     found: dict[str, dict[str | None, tuple[Any, float]]] = {name: {} for name in ids}
     for k, outcome in sweeps.run(partial(examine, budget, seed), parts, where):
         name, part = parts[k]

@@ -10,18 +10,24 @@ PROGRAM = "linear program: 1e-9 of the largest length"
 
 
 def payment_range(lengths: Floats, first: int, last: int) -> tuple[float, float]:
-    """Least and greatest pay(last) - pay(first) of all payments that make truth optimal (LP)."""
-    return -_widest(lengths, last, first), _widest(lengths, first, last)
+    """Least and greatest pay(last) - pay(first) of all payments that make truth optimal (LP).
 
+    One program finds both: it holds two payments that have nothing to do with each other.
 
-def _widest(lengths: Floats, first: int, last: int) -> float:
-    """Maximise pay(last) - pay(first) subject to pay(k) - pay(j) <= l(j, k), by HiGHS."""
-    k = len(lengths)
-    unit = max(float(np.abs(lengths).max()), 1e-300)
+    >>> payment_range(np.array([[0.0, 0.5], [-0.2, 0.0]]), 0, 1)
+    (0.2, 0.5)
+    """
+    k, unit = len(lengths), max(float(np.abs(lengths).max()), 1e-300)
     rows, limit = _truth(lengths / unit)
-    bounds = [(0.0, 0.0) if j == first else (None, None) for j in range(k)]
-    found = linprog(-np.eye(k)[last], rows, limit, bounds=bounds, method="highs", options=TIGHT)
-    return float(-found.fun * unit) if found.status == 0 else float("nan")
+    cost = np.eye(2 * k)[last] - np.eye(2 * k)[k + last]
+    fixed = [(0.0, 0.0) if j == first else (None, None) for j in range(k)]
+    found = linprog(
+        cost, np.kron(np.eye(2), rows), np.tile(limit, 2), bounds=2 * fixed, method="highs",
+        options=TIGHT,
+    )  # fmt: skip
+    if found.status != 0:
+        return float("nan"), float("nan")
+    return float(found.x[last] * unit), float(found.x[k + last] * unit)
 
 
 def least_regret(lengths: Floats) -> float:

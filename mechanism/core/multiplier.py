@@ -116,6 +116,11 @@ def power_equation(
     relative error, times (c + 2)^2 at most, so that a small one shows the next to be exact.
     Reverse KL, Hellinger, Jensen-Shannon, alpha < 1.
     """
+    near = 4e-6 / (2.0 + power) ** (2 / 3)
+    if at_once := newton.whole(offsets, weights, -power, near):
+        delta, policy, total, count = at_once
+        best = offsets == 0.0 if (total < FULL).any() else None
+        return delta[:, 0], _complete(policy, total, best), count
 
     def mean(offsets: Floats, weights: Floats, delta: Floats) -> newton.Slopes:
         found = np.zeros((3, *delta.shape))
@@ -134,8 +139,7 @@ def power_equation(
     start = np.maximum(alone.max(axis=-1, keepdims=True), _TINY)
     top = _at_best(weights, offsets)
     start = np.maximum(start, top ** (1.0 / power))
-    high, near = np.full(start.shape, 2.0), 4e-6 / (2.0 + power) ** (2 / 3)
-    rows = (offsets, weights, top)
+    high, rows = np.full(start.shape, 2.0), (offsets, weights, top)
     delta, count = newton.find_roots(mean, rows, -power, start, start, high, near)
     policy, total = offsets, np.zeros(delta.shape)
 
@@ -144,7 +148,7 @@ def power_equation(
         total[...] += piece.sum(axis=-1, keepdims=True)
 
     in_pieces(fill, policy, weights)
-    best = weights * _to_minus(delta, power) if np.any(total < FULL) else None
+    best = policy == weights * _to_minus(delta, power) if (total < FULL).any() else None
     return delta[:, 0], _complete(policy, total, best), np.ravel(count)
 
 
@@ -156,6 +160,39 @@ def positive_part_equation(
     For k >= 1 the norm :math:`(\sum q u_+^k)^{1/k}` is convex, so Newton from the right descends to
     the root; at k = 1 it is piecewise linear and Newton ends after finitely many steps, exact.
     """
+
+    def fill(z: Floats, policy: Floats) -> tuple[Floats, Floats]:
+        total = np.zeros(z.shape)
+
+        def part(piece: Floats, offset: Floats, mass: Floats) -> None:
+            base = np.maximum(np.subtract(z, offset, out=piece), 0.0, out=piece)
+            np.multiply(mass, _power(base, power), out=piece)
+            total[...] += piece.sum(axis=-1, keepdims=True)
+
+        in_pieces(part, policy, offsets, reference)
+        return policy, total
+
+    def settled(z: Floats) -> bool:
+        """Whether the last bit of z moves less than 1e-12 of the mass."""
+        return power >= 1 and bool(z.max() * power <= 1e3)
+
+    if at_once := newton.whole(offsets, reference, power):
+        z, policy, total, count = at_once
+    else:
+        z, count = _positive_root(offsets, reference, power)
+        policy, total = fill(z, offsets if settled(z) else np.empty_like(offsets))
+    rough = None if settled(z) else np.abs(total - 1.0) > 1e-12
+    policy *= 1.0 / total
+    if rough is not None and rough.any():  # mix what both sides of the last bit of z give
+        sides = [fill(z * (1.0 + bit), np.empty_like(offsets))[0] for bit in (-1e-15, 1e-15)]
+        policy = np.where(rough, _mixed(*sides), policy)
+    return z[:, 0], policy, np.ravel(count)
+
+
+def _positive_root(
+    offsets: Floats, reference: Floats, power: float
+) -> tuple[Floats, NDArray[np.int_]]:
+    """Root z (B, 1) of `positive_part_equation` and steps, without machine code for all of it."""
     best = _at_best(reference, offsets)
     mean_offset = dot(reference, offsets)[:, None]
     all_active = (1.0 + mean_offset) if power == 1 else 1.0 + offsets.max(axis=-1, keepdims=True)
@@ -181,30 +218,7 @@ def positive_part_equation(
 
     start = high if power >= 1 else np.minimum(high, 1.0 + mean_offset)
     low = np.full(high.shape, 0.5)
-    z, count = newton.find_roots(norm, (offsets, reference, best), power, start, low, high)
-
-    def fill(z: Floats, policy: Floats) -> tuple[Floats, Floats]:
-        total = np.zeros(z.shape)
-
-        def part(piece: Floats, offset: Floats, mass: Floats) -> None:
-            base = np.maximum(np.subtract(z, offset, out=piece), 0.0, out=piece)
-            np.multiply(mass, _power(base, power), out=piece)
-            total[...] += piece.sum(axis=-1, keepdims=True)
-
-        in_pieces(part, policy, offsets, reference)
-        return policy, total
-
-    if power >= 1 and z.max() * power <= 1e3:  # the last bit of z moves less than 1e-12 of the mass
-        policy, total = fill(z, offsets)
-        policy *= 1.0 / total
-        return z[:, 0], policy, np.ravel(count)
-    policy, total = fill(z, np.empty_like(offsets))
-    rough = np.abs(total - 1.0) > 1e-12
-    policy *= 1.0 / total
-    if np.any(rough):  # z is so large that its last bit moves mass: mix what both sides of it give
-        sides = [fill(z * (1.0 + bit), np.empty_like(offsets))[0] for bit in (-1e-15, 1e-15)]
-        policy = np.where(rough, _mixed(*sides), policy)
-    return z[:, 0], policy, np.ravel(count)
+    return newton.find_roots(norm, (offsets, reference, best), power, start, low, high)
 
 
 def any_generator(gaps: Floats, reference: Floats, divergence: Divergence) -> Root:
@@ -252,14 +266,13 @@ def _to_minus(base: Floats, power: float) -> Floats:
     return 1.0 / _power(base, power) if power in (0.5, 1, 2) else np.power(base, -power)
 
 
-def _complete(policy: Floats, total: Floats, best: Floats | None) -> Floats:
+def _complete(policy: Floats, total: Floats, best: NDArray[np.bool_] | None) -> Floats:
     """Make rows sum to 1; what rounding of the multiplier left over goes to the best outcomes.
 
-    These have the mass `best`, which is needed where a row is short.
+    Where these are is needed if a row is short.
     """
-    short = total < FULL
     if best is not None:
-        favoured = (policy == best) & short
+        favoured = best & (total < FULL)
         lack = (1.0 - total) / np.maximum(favoured.sum(axis=-1, keepdims=True), 1)
         policy += np.where(favoured, lack, 0.0)
         total = policy.sum(axis=-1, keepdims=True)

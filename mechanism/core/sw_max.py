@@ -171,15 +171,19 @@ def _solve_blocks(
     shared = np.broadcast_to(reference.reshape(1, m), rows.shape) if alone else None
     references = _as_rows(reference, batch) if shared is None else shared
     policy = rows if overwrite and batch == scores.shape[:-1] else np.empty(rows.shape)
-    slope, deficit = np.empty(len(rows)), np.empty(len(rows))
-    iterations = np.empty(len(rows), dtype=int)
     height = max(1, multiplier.BLOCK // m)
     with np.errstate(all="ignore"):
-        for start in range(0, len(rows), height):
-            block = slice(start, start + height)
-            root = _solve_block(divergence, rows[block], references[block], policy[block])
-            slope[block], deficit[block] = root.slope, root.deficit
-            iterations[block] = root.iterations
+        if 0 < len(rows) <= height:
+            root = _solve_block(divergence, rows, references, policy)
+            slope, deficit, iterations = root.slope, root.deficit, root.iterations
+        else:
+            slope, deficit = np.empty(len(rows)), np.empty(len(rows))
+            iterations = np.empty(len(rows), dtype=int)
+            for start in range(0, len(rows), height):
+                block = slice(start, start + height)
+                root = _solve_block(divergence, rows[block], references[block], policy[block])
+                slope[block], deficit[block] = root.slope, root.deficit
+                iterations[block] = root.iterations
         if divergence.steep:  # what underflows to 0 would cost infinitely much
             np.maximum(policy, np.finfo(float).tiny, out=policy)
     shaped = slope.reshape(batch), deficit.reshape(batch), iterations.reshape(batch)

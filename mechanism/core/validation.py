@@ -111,7 +111,7 @@ def unit_sums(
 
 def broadcast_batch(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Broadcast leading axes, or raise `ShapeError`."""
-    if all(shape == shapes[0] for shape in shapes):
+    if shapes.count(shapes[0]) == len(shapes):
         return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)

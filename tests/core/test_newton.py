@@ -110,6 +110,26 @@ def test_roots_of_the_compiled_equations(e):
     assert np.all((count > 1) & (count < 60))
 
 
+@pytest.mark.parametrize("e", [*VECTOR, -3.3, 1.7])
+def test_short_rows_are_solved_at_once(e, plain):
+    """From the offsets alone: the terms are a u^e at the root, their sum is 1, bounds hold it."""
+    rng = np.random.default_rng(5)
+    offsets, weights = rng.random((3, 100)), rng.random((3, 100)) + 1e-300
+    offsets[:, 3], weights[2] = 0.0, 10.0 ** -rng.uniform(0, 250, 100)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    root, terms, total, count = newton.whole(offsets, weights, e)
+    base = np.maximum(root + np.where(e < 0, 1, -1) * offsets, 0.0)
+    np.testing.assert_allclose(terms, weights * base**e, rtol=1e-12)
+    np.testing.assert_allclose(total, terms.sum(axis=-1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose(total, 1.0, rtol=1e-9)
+    assert np.all((count >= 1) & (count < 60)) and count.dtype.kind == "i"
+    shared = newton.whole(offsets, np.broadcast_to(weights[:1], offsets.shape), e)
+    np.testing.assert_array_equal(shared[1][0], terms[0])
+    assert plain(newton.whole, offsets, weights, e) is None
+    long = np.ones((1, newton.SHORT + 1))
+    assert newton.whole(long, long, e) is None
+
+
 def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
     game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
     fast = sw_max(game)

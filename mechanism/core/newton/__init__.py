@@ -25,6 +25,7 @@ Slopes: TypeAlias = tuple[
 Curve: TypeAlias = Callable[[Floats, Floats, Floats], Slopes]
 VECTOR = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # exponents of which a vector unit does several at once
 MANY, SAMPLE = 1 << 16, 1 << 14  # outcomes from which a sample of them comes first
+SHORT = 1 << 12  # outcomes whose sum needs no care
 NARROW = 128  # outcomes up to which other powers are faster one by one than through numpy
 
 
@@ -85,6 +86,23 @@ def _worth(rows: Floats) -> bool:
 def _rows(weights: Floats) -> Floats:
     """Weights as machine code takes them: one row where it is the same for all."""
     return np.ascontiguousarray(weights[:1] if weights.strides[0] == 0 else weights)
+
+
+def whole(
+    offsets: Floats, weights: Floats, e: float, near: float = 0.0
+) -> tuple[Floats, Floats, Floats, NDArray[np.int_]] | None:
+    """Roots (B, 1), a u^e (B, m), its sums (B, 1) and steps (B,) of rows of few outcomes, at once.
+
+    None where there is no machine code, or numpy's steps are as fast.
+    """
+    m = offsets.shape[-1]
+    compiled = machine_code() if m <= (SHORT if e in VECTOR else NARROW) else None
+    if compiled is None:
+        return None
+    root, total, count = np.empty((3, len(offsets)))
+    terms = np.empty(offsets.shape)
+    compiled.whole(offsets, _rows(weights), e, near, terms, root, total, count)
+    return root[:, None], terms, total[:, None], count.astype(int)
 
 
 def find_roots(

@@ -110,6 +110,49 @@ def roots(offsets, weights, e, near, start, low, high, count):  # type: ignore[n
         )
 
 
+@kernel()
+def _raised(base, e):  # type: ignore[no-untyped-def]
+    """base**e by the cheapest operation."""
+    if e == 1.0 or e == -1.0:
+        return base if e > 0.0 else 1.0 / base
+    if e == 2.0 or e == -2.0:
+        return base * base if e > 0.0 else 1.0 / (base * base)
+    if e == 0.5 or e == -0.5:
+        return np.sqrt(base) if e > 0.0 else 1.0 / np.sqrt(base)
+    return base**e
+
+
+@kernel()
+def _bounds(offset, weight, e):  # type: ignore[no-untyped-def]
+    """Start, low and high of a root, as `power_equation` and `positive_part_equation` have them."""
+    best, mean, most, alone = 0.0, 0.0, 0.0, TINY
+    for x in range(len(offset)):
+        if e < 0.0:
+            alone = max(alone, _raised(weight[x], -1.0 / e) - offset[x])
+        elif offset[x] == 0.0 and best == 0.0:
+            best = weight[x]
+        mean, most = mean + weight[x] * offset[x], max(most, offset[x])
+    if e < 0.0:
+        return alone, alone, 2.0
+    high = min(_raised(best, -1.0 / e), 1.0 + (mean if e == 1.0 else most)) * (1.0 + 1e-9)
+    return (high if e >= 1.0 else min(high, 1.0 + mean)), 0.5, high
+
+
+@kernel(ROWS, ROWS, FLOAT, FLOAT, TABLE, COLUMN, COLUMN, COLUMN)
+def whole(offsets, weights, e, near, terms, root, total, count):  # type: ignore[no-untyped-def]
+    """Write the roots of rows (B, m), their a u^e, sums and steps."""
+    for r in range(len(offsets)):
+        offset, weight, row = offsets[r], weights[min(r, len(weights) - 1)], terms[r]
+        start, low, high = _bounds(offset, weight, e)
+        z, count[r] = _newton(offset, weight, e, near, start, low, high)
+        mass = 0.0
+        for x in range(len(row)):
+            base = z + offset[x] if e < 0.0 else max(z - offset[x], 0.0)
+            row[x] = weight[x] * _raised(base, e)
+            mass += row[x]
+        root[r], total[r] = z, mass
+
+
 @kernel(ROWS, COLUMN, FLOAT, TABLE)
 def turn(scores, best, factor, out):  # type: ignore[no-untyped-def]
     """Write (best - S) factor of rows S (B, m) to `out`, which may be the scores."""
