@@ -8,7 +8,7 @@ from mechanism.attack.claim_result import Case, worst_case
 from mechanism.attack.coverage import Coverage, Scope, coverage_of
 from mechanism.attack.games import Draws, Strata
 from mechanism.attack.outputs import RuleFault, check_model, check_payments
-from mechanism.claims import CLAIMS, CONTROL_SEED, Verdict, check
+from mechanism.claims import CLAIMS, CONTROL_SEED, Verdict, check, noticed
 from mechanism.controls.planted import PLACES, FeeWhere, no_distribution
 from mechanism.theorems.affine_maximizer import check_dsic
 
@@ -29,9 +29,12 @@ def test_a_cycle_meets_every_stratum_and_every_class():
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_every_claim_covers_its_scope_at_the_default_budget(claim):
-    result = check(claim, seed=5)
+def test_every_claim_covers_its_scope_at_the_default_budget_and_uses_it(claim):
+    result, budget = check(claim, seed=5), CLAIMS[claim].budget
     assert result.status == "holds", result
+    assert result.trials <= budget, result
+    if claim != "one-run":  # its tables are quadratures of one size each
+        assert result.trials >= 0.9 * budget, result
     assert result.coverage.missing(CLAIMS[claim].scope) == ()
     assert result.comparisons >= len(list(CLAIMS[claim].scope.cells()))
     assert sum(result.coverage.cells.values()) == result.comparisons
@@ -54,8 +57,12 @@ def test_draws_of_a_small_budget_end():
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("claim", ["prop-4.6", "cor-4.10", "def-3.2"])
 def test_a_fee_in_one_kind_of_games_is_noticed(claim, place):
-    mechanism = Mechanism(sw_max, FeeWhere(*PLACES[place]))
-    assert check(claim, mechanism, seed=CONTROL_SEED + 3).status == "violated"
+    mechanism, own = Mechanism(sw_max, FeeWhere(*PLACES[place])), CLAIMS[claim]
+
+    def control(budget, seed):
+        return check(claim, mechanism, budget=budget, seed=seed)
+
+    assert noticed(control, CONTROL_SEED + 3, own.budget, own.least)
 
 
 @pytest.mark.parametrize("claim", PATHS)

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism import Mechanism, affine_maximizer_payments, sw_max
+from mechanism.attack.spending import INTEGRALS
 from mechanism.claims import CLAIMS, DEFINITIONS, check, run
 from mechanism.cli import app
 from mechanism.core.errors import InvalidInputError
@@ -49,8 +50,12 @@ def test_rooms_of_a_claim_exist(name):
 
 @pytest.mark.parametrize("name", IDS)
 def test_claim_holds(name):
-    result = check(name, budget=max(300, CLAIMS[name].least), seed=1)
+    claim, budget = CLAIMS[name], max(300, CLAIMS[name].least)
+    result = check(name, budget=budget, seed=1)
     assert result.status == "holds", result
+    if name not in INTEGRALS:
+        assert result.trials <= budget
+    assert result.missing == result.coverage.missing(claim.scope)
     assert result.claim == name and result.trials > 0
     assert result.witness is None or result.oracle_gap <= result.tolerance
 
