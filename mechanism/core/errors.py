@@ -52,6 +52,8 @@ def as_numbers(argument: str, value: ArrayLike) -> NDArray[Any]:
     """
     if type(value) is np.ndarray and value.dtype.kind in "biuf":
         return value
+    if isinstance(value, float):
+        return np.asarray(value)
     if value is None:
         raise InvalidInputError(argument, None, "must be numbers", "pass an array")
     if _masked(value):

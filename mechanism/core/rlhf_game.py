@@ -20,7 +20,7 @@ from mechanism.core.errors import (
 )
 from mechanism.core.generator import Divergence
 from mechanism.core.groups import Groups, Model
-from mechanism.core.normalization import Normalization, check_rewards
+from mechanism.core.normalization import Normalization, check_rewards, sound_rewards
 from mechanism.core.products import means, weighted_rows
 from mechanism.core.validation import (
     LARGEST,
@@ -34,6 +34,7 @@ from mechanism.core.validation import (
     freeze,
     replaced,
     resized,
+    sound_sizes,
 )
 
 
@@ -136,11 +137,18 @@ class RLHFGame(Groups):
         >>> game.with_report(0, size=[1.0, 2.0, 3.0]).batch_shape
         (3,)
         """
-        return replace(
-            self,
-            rewards=replaced(self.rewards, i, reward, "reward"),
-            sizes=resized(self.sizes, i, size),
-        )
+        row = None if reward is None else as_floats("reward", reward)
+        said = None if size is None else as_floats("size", size)
+        rewards, sizes = replaced(self.rewards, i, row, "reward"), resized(self.sizes, i, said)
+        sound = row is None or sound_rewards(row, self.normalization)
+        if not sound or not (said is None or sound_sizes(said)):
+            return replace(self, rewards=rewards, sizes=sizes)  # says what is wrong, or mends it
+        broadcast_batch(rewards.shape[:-2], sizes.shape[:-1], self.reference.shape[:-1])
+        check_scores("rewards", rewards, sizes, self.divergence.lam)
+        rewards.flags.writeable = sizes.flags.writeable = False
+        game = object.__new__(type(self))  # the rest has been checked
+        game.__dict__.update(self.__dict__, rewards=rewards, sizes=sizes)
+        return game
 
 
 @final

@@ -58,6 +58,15 @@ def check_sizes(sizes: Floats, rewards: Floats) -> None:
     require(np.isfinite(sizes) & (sizes > 0), "sizes", sizes, "must be finite and > 0", fix)
 
 
+def sound_sizes(sizes: Floats) -> bool:
+    """Whether there are sizes (...), and all are finite and positive.
+
+    >>> sound_sizes(np.array([1.0, np.inf]))
+    False
+    """
+    return sizes.size > 0 and bool(sizes.min() > 0) and bool(sizes.max() < np.inf)
+
+
 def check_scores(argument: str, rows: Floats, sizes: Floats, lam: float = 1.0) -> None:
     """Raise where sizes (..., n) times finite rows (..., n, m), or that over lam, may overflow."""
     if rows.size == 0 or sizes.size == 0:

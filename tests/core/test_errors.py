@@ -81,6 +81,48 @@ def test_bad_reports_and_models():
         solve(candidates)
 
 
+@pytest.mark.parametrize("how", ["summation", "maximum", None])
+@pytest.mark.parametrize("size", [None, 2.5, 0.0, -1.0, np.nan, np.inf, 1e250, [1.0, 2.0], []])
+@pytest.mark.parametrize(
+    "reward",
+    [
+        None, [0.25, 0.25, 0.5], [1.0, 0.0, 0.5], [0.6, 0.6, -0.2], [1.0, np.nan, 0.0],
+        [np.inf, 0.0, 1.0], [0.25, 0.25, 0.5 + 1e-7], [0.25, 0.25, 0.6], [1.0 + 1e-10, 0.0, 0.2],
+        [1.0 + 1e-6, 0.5, 0.0], [1e160, 0.0, -1e160], [1e308, 1e308, 1e308],
+        np.float32([0.1, 0.2, 0.7]), [[0.25, 0.25, 0.5], [1.0, 0.0, 0.0]],
+        [[0.25, 0.25, 0.5], [0.3, 0.8, -0.1]], np.full((3, 3), 1 / 3),
+    ],
+)  # fmt: skip
+def test_a_report_is_checked_as_a_game_is(how, size, reward):
+    """The game as reported, or its error, is what building it anew gives: nothing slips through."""
+    rows = [[0.5, 0.25, 0.25], [0.2, 0.3, 0.5]] if how == "summation" else GOOD["rewards"]
+    game = RLHFGame(**{**GOOD, "rewards": rows, "normalization": how})
+
+    def anew():
+        row = np.asarray(rows[1] if reward is None else reward, dtype=float)
+        rewards = np.broadcast_to(game.rewards, (*row.shape[:-1], 2, 3)).copy()
+        rewards[..., 1, :] = row
+        said = np.asarray(2.0 if size is None else size)
+        sizes = np.broadcast_to(game.sizes, (*said.shape, 2)).copy()
+        sizes[..., 1] = said
+        return RLHFGame(rewards, sizes, game.reference, game.divergence, how)
+
+    def outcome(build):
+        try:
+            return build()
+        except InvalidInputError as error:
+            return str(error)
+
+    told, wanted = outcome(lambda: game.with_report(1, reward, size)), outcome(anew)
+    if isinstance(wanted, str):
+        assert told == wanted
+        return
+    for name in ("rewards", "sizes", "reference"):
+        np.testing.assert_array_equal(getattr(told, name), getattr(wanted, name))
+        assert not getattr(told, name).flags.writeable
+    assert told.divergence == wanted.divergence and told.normalization == how
+
+
 def test_games_are_frozen_and_keep_their_own_arrays():
     rewards = np.array(GOOD["rewards"])
     game = RLHFGame(**{**GOOD, "rewards": rewards})

@@ -19,7 +19,14 @@ from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import optimal_policies, sw_max
 from mechanism.theorems.affine_maximizer import QUADRATURE, kinks, size_breakpoints, size_curve
 from mechanism.theorems.one_training.climb import climb
-from mechanism.theorems.one_training.lottery import Expected, Lottery, expect, shrunk
+from mechanism.theorems.one_training.lottery import (
+    Expected,
+    Lottery,
+    expect,
+    expect_all,
+    scores_of_others,
+    shrunk,
+)
 from mechanism.theorems.one_training.quadrature import graded_edges, integrate
 from mechanism.theorems.one_training.slow import slow_expected_utility, slow_welfare_slack
 
@@ -71,7 +78,7 @@ def lottery_table(
     """Report every type once."""
     games = [game.with_report(i, reward=r, size=w) for r, w in zip(rewards, sizes, strict=True)]
     unit = max(float(scale(one)) for one in games)
-    found = [expect(lottery, one, i, others, unit) for one in games]
+    found = expect_all(lottery, games, i, others, unit)
     return LotteryTable(lottery, i, others, games, found)
 
 
@@ -86,7 +93,7 @@ def price_by_potentials(lottery: Lottery, game: Game, i: int) -> tuple[float, fl
     >>> round(price_by_potentials(Lottery(0.5, 1.0), game, 0)[0], 6)
     0.423287
     """
-    own, others = _own_and_others(game, i)
+    own, others = game.sizes[i] * own_row(game, i), scores_of_others(game, i)
 
     def utility(share: Floats) -> Floats:
         s = np.maximum(share, LEAST)
@@ -103,14 +110,6 @@ def price_by_potentials(lottery: Lottery, game: Game, i: int) -> tuple[float, fl
     ends = size_curve(game, i, np.array([1e-300, LEAST]))  # the mean slope below lies in between
     cut_off = lottery.mu * LEAST**lottery.power * float(np.ptp(ends))
     return value - earned, found.error + error + cut_off
-
-
-def _own_and_others(game: Game, i: int) -> tuple[Floats, Floats]:
-    others = game.sizes * (np.arange(game.groups) != i)
-    if isinstance(game, RLHFGame):
-        return game.sizes[i] * own_row(game, i), others @ game.rewards
-    costs = 0.0 if game.divergences is None else game.divergences
-    return game.sizes[i] * own_row(game, i), np.asarray(others @ game.values - costs)
 
 
 def _optimum(game: Game, scores: Floats) -> Floats:

@@ -13,7 +13,9 @@ Source: Babaioff, Kleinberg and Slivkins (2015), here for models in place of all
 on welfare with a divergence, and the guess that lowers the variance, are our own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -24,10 +26,10 @@ from mechanism.attack.games import Game
 from mechanism.attack.reports import own_row
 from mechanism.core.errors import Floats, as_floats, require
 from mechanism.core.groups import Model
-from mechanism.core.rlhf_game import CandidateGame
+from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.affine_maximizer import QUADRATURE, kinks, size_breakpoints
-from mechanism.theorems.one_training.quadrature import graded_edges, integrate
+from mechanism.theorems.one_training.quadrature import Indices, graded_edges, integrate_all
 
 AnyGame = TypeVar("AnyGame", bound=Game)
 
@@ -227,30 +229,60 @@ def expect(
     >>> found.model.round(9), round(found.payment, 6)
     (array([0.75, 0.25]), 0.423287)
     """
-    rest = np.broadcast_to(as_floats("others", others), (reported.groups - 1,))
-    reported = shrunk(reported, np.insert(rest, i, 1.0))
-    size, row = float(reported.sizes[i]), own_row(reported, i)
-    unit = float(scale(reported)) if unit is None else unit
+    return expect_all(lottery, [reported], i, others, unit)[0]
 
-    def integrand(u: Floats) -> Floats:
+
+def expect_all(
+    lottery: Lottery, reports: Sequence[Game], i: int, others: ArrayLike = 1.0,
+    unit: float | None = None,
+) -> list[Expected]:  # fmt: skip
+    """`expect` for games that differ in the report of group i alone, all of them at once."""
+    rest = np.broadcast_to(as_floats("others", others), (reports[0].groups - 1,))
+    games = [shrunk(game, np.insert(rest, i, 1.0)) for game in reports]
+    rows = np.array([own_row(game, i) for game in games])
+    sizes = np.array([game.sizes[i] for game in games])
+    units = np.array([float(scale(game)) if unit is None else unit for game in games])
+    models = partial(_models, games[0], scores_of_others(games[0], i), sizes[:, None] * rows)
+
+    def paid(model: Floats, s: Floats, which: Indices) -> Floats:
+        factor = lottery.kept(s, rest, sizes[which]) * sizes[which]
+        return np.asarray(factor * np.vecdot(model, rows[which]))
+
+    def integrand(u: Floats, which: Indices) -> Floats:
         s = lottery.share(u)
-        models = model_at(reported, i, s)
-        paid = lottery.kept(s, rest, size) * size * (models @ row)
-        return np.concatenate([unit * models, paid[:, None]], axis=-1)
+        model = models(s, which)
+        return np.column_stack([units[which, None] * model, paid(model, s, which)])
 
-    edges = graded_edges(
-        np.union1d(size_breakpoints(reported, i), kinks(reported, i)) ** lottery.power
-    )
-    mean, error, edges, runs = integrate(integrand, edges, QUADRATURE / 10 * unit)
-    chance, whole = lottery.chance(rest), model_at(reported, i, 1.0)
-    paid = float(lottery.kept(np.asarray(1.0), rest, size)) * size * float(whole @ row)
-    return Expected(
-        chance * mean[:-1] / unit + (1.0 - chance) * whole,
-        float(chance * mean[-1] + (1.0 - chance) * paid),
-        max(chance * error, QUADRATURE * unit),
-        edges,
-        1 + runs,
-    )
+    cuts = [np.union1d(size_breakpoints(game, i), kinks(game, i)) for game in games]
+    edges = [graded_edges(points**lottery.power) for points in cuts]
+    mean, error, final, runs = integrate_all(integrand, edges, QUADRATURE / 10 * units)
+    chance, every = lottery.chance(rest), np.arange(len(games))
+    whole = models(np.ones(len(games)), every)
+    model = chance * mean[:, :-1] / units[:, None] + (1.0 - chance) * whole
+    payment = chance * mean[:, -1] + (1.0 - chance) * paid(whole, np.ones(len(games)), every)
+    error = np.maximum(chance * error, QUADRATURE * units)
+    return [
+        Expected(model[k], float(payment[k]), float(error[k]), final[k], 1 + int(runs[k]))
+        for k in every
+    ]
+
+
+def scores_of_others(game: Game, i: int) -> Floats:
+    """ASW (m,) of each outcome or candidate without group i: what its own share is added to."""
+    others = game.sizes * (np.arange(game.groups) != i)
+    if isinstance(game, RLHFGame):
+        return np.asarray(others @ game.rewards)
+    costs = 0.0 if game.divergences is None else game.divergences
+    return np.asarray(others @ game.values - costs)
+
+
+def _models(game: Game, others: Floats, own: Floats, share: Floats, which: Indices) -> Floats:
+    """Models (k, m) where group i counts with shares (k,) of w_i rm_i, of `own` (K, m)."""
+    scores = others + share[:, None] * own[which]
+    if isinstance(game, CandidateGame):
+        return np.eye(game.candidates)[scores.argmax(axis=-1)]
+    alone = RLHFGame(scores[:, None], np.ones(1), game.reference, game.divergence)
+    return np.asarray(sw_max(alone), dtype=np.float64)
 
 
 def expected_utility(lottery: Lottery, truth: Game, report: Game, i: int) -> float:
