@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.site.visits import SITE, visit
+from tests.site.visits import SITE, first_sight, inspect, new_tab
 from tools import browser
 
 
@@ -53,9 +53,17 @@ def served(chromium):
         server.shutdown()
 
 
+@pytest.fixture(scope="session")
+def tab(served):
+    """A tab that goes from one served page to the next, and keeps what they share."""
+    opened = new_tab(*served)
+    yield opened
+    opened.page.close()
+
+
 @pytest.fixture
 def planted(disk, tmp_path):
-    """Visit a copy of a built page that has something more at the end of its article."""
+    """Return the faults of a built page that has something more at the end of its article."""
 
     def plant(html: str, name: str = "book/notation.html"):
         text = (SITE / name).read_text("utf-8").replace("</article>", html + "</article>", 1)
@@ -65,6 +73,10 @@ def planted(disk, tmp_path):
         page = tmp_path / name
         page.parent.mkdir(parents=True)
         page.write_text(text, "utf-8")
-        return visit(disk[0], Path(tmp_path).as_uri(), name)
+        root = Path(tmp_path).as_uri()
+        tab = new_tab(disk[0], root)
+        seen = [first_sight(disk[0], root, name).faults, inspect(tab, name)]
+        tab.page.close()
+        return seen
 
     return plant

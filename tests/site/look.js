@@ -31,23 +31,59 @@ window.look = {
     ),
 
   // Contrast is slow to judge, and a page has few kinds of text: one element stands for each set
-  // of colour, size and weight over the same backgrounds.
+  // of colour, size and weight over the same backgrounds. What MathJax adds for screen readers is
+  // not seen, and stands for nothing.
   kindsOfText() {
-    const kinds = new Map();
+    const [kinds, layers] = [new Map(), new Map([[null, ""]])];
+    const over = (element) => {
+      if (!layers.has(element)) {
+        const { backgroundColor, backgroundImage, opacity } = getComputedStyle(element);
+        const layer = [backgroundColor, backgroundImage, opacity].join();
+        const below = over(element.parentElement);
+        layers.set(element, layer === "rgba(0, 0, 0, 0),none,1" ? below : `${layer};${below}`);
+      }
+      return layers.get(element);
+    };
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const seen = new Set();
     while (walker.nextNode()) {
       const element = walker.currentNode.parentElement;
-      if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+      if (seen.has(element) || !walker.currentNode.data.trim()) continue;
+      seen.add(element);
+      if (element.closest("mjx-assistive-mml") || !element.checkVisibility()) continue;
       const own = getComputedStyle(element);
-      const kind = [own.color, own.fontSize, own.fontWeight, own.textShadow];
-      for (let e = element; e; e = e.parentElement) {
-        const { backgroundColor, backgroundImage, opacity } = getComputedStyle(e);
-        const layer = [backgroundColor, backgroundImage, opacity].join();
-        if (layer !== "rgba(0, 0, 0, 0),none,1") kind.push(layer);
-      }
-      if (!kinds.has(kind.join(";"))) kinds.set(kind.join(";"), element);
+      const kind = [own.color, own.fontSize, own.fontWeight, own.textShadow, over(element)].join(";");
+      if (!kinds.has(kind)) kinds.set(kind, element);
     }
     return [...kinds.values()];
+  },
+
+  // axe-core's time grows with the elements of a page, and most of them are strokes of formulas and
+  // colours of code, about which it has no rule: no element that goes has a name, a role, a link or
+  // a place of its own, and sizes and texts stay. `kept` are those whose contrast will be judged.
+  setAside(kept) {
+    const told = /^(aria-.*|role|tabindex|id|href|src|alt|title|lang|on.*|contenteditable)$/;
+    const mere = (root) =>
+      [...root.querySelectorAll("*")].every(
+        (e) =>
+          (e.localName.startsWith("mjx-") || e.namespaceURI.endsWith("MathML")) &&
+          !kept.has(e) &&
+          !e.getAttributeNames().some((name) => told.test(name)),
+      );
+    const drawn = [...document.querySelectorAll("mjx-math")]
+      .filter((e) => !e.textContent.trim() && mere(e))
+      .map((element) => ({ element, box: element.getBoundingClientRect() }));
+    for (const { element, box } of drawn) {
+      element.style.cssText += `;display:inline-block;width:${box.width}px;height:${box.height}px`;
+      element.replaceChildren();
+    }
+    for (const math of document.querySelectorAll("mjx-assistive-mml > math"))
+      if (mere(math)) math.replaceChildren(math.textContent);
+    const plain = (e) => !e.childElementCount && e.getAttributeNames().join() === "class";
+    const code = [...document.querySelectorAll("pre, code, dt.sig")];
+    for (const span of code.flatMap((e) => [...e.querySelectorAll("span")]).reverse())
+      if (plain(span) && !kept.has(span)) span.replaceWith(...span.childNodes);
+    for (const element of code) element.normalize();
   },
 
   // What axe-core finds against its rules, and what it cannot tell.
@@ -68,23 +104,31 @@ window.look = {
         nodes.map((n) => `${id}: ${n.html.slice(0, 120)}: ${n.failureSummary.slice(0, 300)}`),
       ),
 
+  // Remember what stands for the kinds of text under this scheme.
+  mark() {
+    for (const element of look.kindsOfText()) element.dataset.kind = "";
+  },
+
+  // Let go of all that axe-core has no rule about, but for what is marked.
+  lighten() {
+    look.setAside(new Set(document.querySelectorAll("[data-kind]")));
+  },
+
   // All rules at once, but for those whose findings `grave` would drop: what is found of contrast,
-  // judged for the kinds of text alone, and what is found of all else. A link in a text passes by
+  // judged for what is marked alone, and what is found of all else. A link in a text passes by
   // its style or, slow to judge, by its colour: looked at where the style does not do.
   async everything() {
     const mild = axe._audit.rules.filter(({ impact }) => ["minor", "moderate"].includes(impact));
     const rules = Object.fromEntries(mild.map(({ id }) => [id, { enabled: false }]));
     const [link, contrast] = ["link-in-text-block", "color-contrast"];
-    const kinds = look.kindsOfText();
-    for (const element of kinds) element.dataset.kind = "";
-    const restricted = [
-      { id: link, any: ["link-in-text-block-style"] },
-      { id: contrast, selector: "[data-kind], [data-kind] *" },
-    ];
-    axe.configure({ rules: restricted });
+    axe.configure({
+      rules: [
+        { id: link, any: ["link-in-text-block-style"] },
+        { id: contrast, selector: "[data-kind]" },
+      ],
+    });
     let [found, unclear] = await look.found(document, { rules, elementRef: true });
     axe.reset();
-    for (const element of kinds) delete element.dataset.kind;
     const plain = [...found, ...unclear].filter(({ id }) => id === link).flatMap((r) => r.nodes);
     if (plain.length) {
       const [links] = await look.found(plain.map((n) => n.element), { runOnly: [link] });
@@ -97,7 +141,9 @@ window.look = {
   },
 
   async contrast() {
-    const [faint] = await look.found(look.kindsOfText(), { runOnly: ["color-contrast"] });
+    axe.configure({ rules: [{ id: "color-contrast", selector: "[data-kind]" }] });
+    const [faint] = await look.found(document, { runOnly: ["color-contrast"] });
+    axe.reset();
     return look.grave(faint);
   },
 };

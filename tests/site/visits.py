@@ -4,22 +4,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import axe_playwright_python
+from playwright.sync_api import Page
 
 from tools.chapters import BUILD, ROOT, toc_docnames
 
 SITE = ROOT / BUILD / "html"
-WIDTHS = (390, 768, 1280)
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-SCRIPTS = [path.read_text("utf-8") for path in (Path(__file__).parent / "look.js", AXE)]
+NARROW = (390, 768)  # pixels of a phone and of a tablet, where nothing may scroll sideways
+WIDE = 1280
+LOOK, AXE = (
+    f"{path.read_text('utf-8')}; 0"
+    for path in (
+        Path(__file__).parent / "look.js",
+        Path(axe_playwright_python.__file__).parent / "axe.min.js",
+    )
+)
+SIDEWAYS = "scrolls sideways at"
 
 
 @dataclass(frozen=True)
-class Visit:
-    """What was found on one page."""
+class Sight:
+    """What is seen of one page as it opens."""
 
     faults: dict[str, list]  # kind of fault to what was found; empty on a good page
     height: int  # pixels, at 1280 wide
     paint: float  # seconds until the largest contentful paint
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab that goes from page to page, and what went wrong on the last one."""
+
+    page: Page
+    root: str
+    errors: list[str]
+    outside: list[str]
+
+    def go(self, name: str, width: int = WIDE):
+        """Open a page in a window of this width, and wait for its mathematics."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.errors.clear()
+        self.outside.clear()
+        self.page.goto(f"{self.root}/{name}")
+        self.page.evaluate("() => window.MathJax?.startup?.promise.then(() => 0)")
+
+    def faults(self) -> dict[str, list]:
+        """Return the errors and the requests outside until now."""
+        return {"errors": list(self.errors), "requests outside": list(self.outside)}
 
 
 def page_names() -> list[str]:
@@ -50,13 +80,17 @@ def aborted(request) -> bool:
     return request.failure == "net::ERR_ABORTED"
 
 
-def load(context, root: str, name: str):
-    """Open a page and wait for its mathematics; return it with its errors and requests."""
+def new_tab(context, root: str) -> Tab:
+    """Return a tab that listens to what its pages say."""
     page = context.new_page()
-    errors, outside = listen(page, root)
-    page.goto(f"{root}/{name}")
-    page.evaluate("() => window.MathJax?.startup?.promise.then(() => 0)")
-    return page, errors, outside
+    return Tab(page, root, *listen(page, root))
+
+
+def load(context, root: str, name: str):
+    """Open a page in a tab of its own; return it with its errors and requests."""
+    tab = new_tab(context, root)
+    tab.go(name)
+    return tab.page, tab.errors, tab.outside
 
 
 def look(page, what: str):
@@ -64,10 +98,14 @@ def look(page, what: str):
     return page.evaluate(f"() => look.{what}()")
 
 
-def overflows(page, width: int) -> bool:
-    """Say whether the page scrolls sideways in a window of this width."""
-    page.set_viewport_size({"width": width, "height": 900})
-    return look(page, "overflows")
+def overflows(page, widths) -> list[int]:
+    """Return the widths of a window in which the page scrolls sideways."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        if look(page, "overflows"):
+            found.append(width)
+    return found
 
 
 def show(page, scheme: str):
@@ -76,30 +114,48 @@ def show(page, scheme: str):
     page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
 
 
-def visit(context, root: str, name: str) -> Visit:
-    """Load one page, resize it, and let axe-core judge it in light and in dark mode."""
-    page, errors, outside = load(context, root, name)
-    errors, outside = list(errors), list(outside)  # what follows is not the page's doing
-    for script in SCRIPTS:
-        page.evaluate(script + "; 0")
-    paint = look(page, "paint")
+def first_sight(context, root: str, name: str) -> Sight:
+    """Open a page as a reader does who has none of it yet, in a wide window."""
+    tab = new_tab(context, root)
+    tab.go(name)
+    faults = tab.faults()  # what follows is not the page's doing
+    page = tab.page
+    page.evaluate(LOOK)
+    faults |= {"raw TeX": look(page, "rawTex"), SIDEWAYS: overflows(page, [WIDE])}
+    sight = Sight(found_in(faults), look(page, "height"), look(page, "paint"))
+    page.close()
+    return sight
+
+
+def inspect(tab: Tab, name: str) -> dict[str, list]:
+    """Load one page on a phone, widen it, and let axe-core judge it in light and in dark mode."""
+    tab.go(name, NARROW[0])
+    faults, page = tab.faults(), tab.page
+    for script in (LOOK, AXE):
+        page.evaluate(script)
     page.add_style_tag(content="* { transition: none !important }")
-    faults = {"errors": errors, "requests outside": outside, "raw TeX": look(page, "rawTex")}
-    faults["scrolls sideways at"] = [width for width in WIDTHS if overflows(page, width)]
-    height = look(page, "height")
+    faults[SIDEWAYS] = overflows(page, NARROW)
+    page.set_viewport_size({"width": WIDE, "height": 900})
+    look(page, "mark")
+    show(page, "dark")
+    look(page, "mark")
+    look(page, "lighten")
+    faults["axe, dark"] = look(page, "contrast")
     show(page, "light")
     found = look(page, "everything")
     faults["axe"], faults["axe, light"] = found["structure"], found["contrast"]
-    show(page, "dark")
-    faults["axe, dark"] = look(page, "contrast")
-    page.close()
-    return Visit({kind: found for kind, found in faults.items() if found}, height, paint)
+    return found_in(faults)
+
+
+def found_in(faults: dict[str, list]) -> dict[str, list]:
+    """Return the kinds of faults of which there are some."""
+    return {kind: found for kind, found in faults.items() if found}
 
 
 def paint_again(context, root: str, name: str) -> float:
     """Seconds until the largest contentful paint of one more load."""
     page, *_ = load(context, root, name)
-    page.evaluate(SCRIPTS[0] + "; 0")
+    page.evaluate(LOOK)
     seconds = look(page, "paint")
     page.close()
     return seconds
