@@ -34,7 +34,6 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable."),
 ]
-DISTRIBUTED = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -48,17 +47,13 @@ def settings_of(
     InvalidInputError
         Where a name is no setting, a value breaks its rule, or --set contradicts an option.
     """
-    parameters = {"preset": preset} | dict(_parsed(change) for change in changes or [])
+    parameters = {"preset": preset} | dict(assignment("--set", change) for change in changes or [])
     for name, given in {"train": train, "game": game}.items():
         if given is not None and parameters.setdefault(name, given) != given:
             rule = f"--set gives {parameters[name]} instead"
             raise InvalidInputError(f"--{name}", given, rule, "give it once")
     games = [parameters["game"]] if parameters.get("game") else list(REWARDS)
     return [from_parameters(parameters | {"game": name}) for name in games]
-
-
-def _parsed(change: str) -> tuple[str, Any]:
-    return assignment("--set", change)
 
 
 @app.command()
@@ -77,7 +72,7 @@ def run(
 ) -> None:
     """Make what is missing of a run; an interrupted run goes on where it stopped.
 
-    Games and seeds are independent trainings: with --cluster its workers make them, in a folder of
+    Models, games and seeds are independent: with --cluster its workers make them, in a folder of
     runs that they share with this machine. A record of another seed than 0 ends in _seedN.
     """
     from mechanism import folders
@@ -98,28 +93,25 @@ def prepare(asked: Sequence[Settings], cluster: str | None = None) -> None:
     """Make what is missing of several runs, on a processor side by side with a core each."""
     from mechanism import folders
     from mechanism.llm.models import policies
-    from mechanism.llm.runs import record
+    from mechanism.llm.runs import pipeline, record
 
-    _alone()
+    pipeline.leave_cluster()
     folders.make_own(record.LOCAL)
     for settings in asked:
         _available(settings)
     on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
     jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
-    ordered(_stages, asked, Where(jobs, cluster), record.LOCAL / "stages")
-
-
-def _alone() -> None:
-    """Forget what a cluster sets for its jobs: one process would wait for others."""
-    for name in DISTRIBUTED:
-        os.environ.pop(name, None)
+    work = (Where(jobs, cluster), record.LOCAL / "stages")
+    if cluster:
+        pipeline.train_apart(asked, *work)
+    ordered(_stages, asked, *work)
 
 
 def _stages(root: Path, settings: Settings) -> None:
     """Make the stages of a run, saying which; a worker returns nothing, since all is on disk."""
     from mechanism.llm.runs import pipeline, record
 
-    _alone()
+    pipeline.leave_cluster()
     name = record.name_of(settings)
     pipeline.run(settings, root, lambda text: errors.print(f"{name}: {text}"))
 

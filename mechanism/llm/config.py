@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from mechanism.core.errors import InvalidInputError
 
@@ -89,6 +89,7 @@ class Settings(BaseModel):
         0.9, description="Regression: weight of later surprises, lambda of GAE."
     )
     frozen_layers: Count = Field(0, description="Regression: lower layers without an adapter.")
+    reports: bool = Field(False, description="Regression: also SW-Max, groups alone, misreports.")
     steps: Positive
     batch_prompts: Positive
     completions: Annotated[int, Field(ge=2, le=MOST)] = Field(
@@ -113,7 +114,15 @@ class Settings(BaseModel):
     checkpoint_every: Positive = 10
 
     soups: Annotated[int, Field(ge=2, le=101)] = 11
+    soup_scales: tuple[Step, ...] = Field((), description="Soups also at these shares of a change.")
     bootstrap: Positive = 1000
+
+    @field_validator("reports")
+    @classmethod
+    def _from_a_pool(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("trainer", "regression") != "regression":
+            raise ValueError("models for reports are fitted to a pool: trainer must be regression")
+        return value
 
     @property
     def rewards(self) -> tuple[str, str]:

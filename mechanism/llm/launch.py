@@ -18,7 +18,7 @@ from mechanism.llm.config import Settings
 from mechanism.llm.models import soups
 from mechanism.llm.runs import pipeline
 from mechanism.llm.stages import DONE, Stage, Store, beside, stage_key
-from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
+from mechanism.tables.candidates import INITIAL, RANDOM
 from mechanism.terminal import Application
 
 COLLECTIVE = ("sft", "train-")  # stages in which every process takes part
@@ -81,8 +81,8 @@ def work(settings: Settings, store: SharedStore, processes: int) -> None:
     tables: list[tuple[str, Sequence[Stage], tuple[float, ...]]] = [
         (INITIAL, (), ()), ("support", (), ()),
     ]  # fmt: skip
-    for weights in soups.soup_weights(settings.soups):
-        tables.append((soup_name(weights[0]), adapters, tuple(weights)))
+    for name, weights in soups.recipes(settings.soups, settings.soup_scales).items():
+        tables.append((name, adapters, weights))
     if settings.control:
         control = pipeline.adapter(settings, store, initial, RANDOM)
         tables.append((RANDOM, [control], (1.0,)))

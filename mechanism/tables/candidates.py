@@ -26,6 +26,7 @@ INITIAL = "initial"  # the model that divergences are measured from
 RANDOM = "random"  # the control: a random reward, and the model trained for it
 SIZE_SCALE = 0.1  # a constant: dividing by the sum of reported sizes would break the payments
 SOUP = "soup "
+SCALED = f" of {SOUP}"
 COLUMNS = (
     "candidate", "prompt", "sample", "text", "tokens", "ended", "log_prob", "log_prob_initial",
 )  # fmt: skip
@@ -38,6 +39,24 @@ def soup_name(first: float) -> str:
     'soup 0.30'
     """
     return f"{SOUP}{first:.2f}"
+
+
+def scaled_soup_name(scale: float, first: float) -> str:
+    """Return how tables call a soup whose change of the initial model is scaled.
+
+    >>> scaled_soup_name(0.5, 0.3)
+    '0.5 of soup 0.30'
+    """
+    return f"{scale:g}{SCALED}{first:.2f}"
+
+
+def is_released(name: str) -> bool:
+    """Whether a candidate is a soup, whole or scaled: the rule releases one of these.
+
+    >>> [is_released(name) for name in ("soup 0.30", "0.5 of soup 0.30", "initial")]
+    [True, True, False]
+    """
+    return name.startswith(SOUP) or SCALED in name
 
 
 def trained_models(rewards: Sequence[str]) -> dict[str, str]:

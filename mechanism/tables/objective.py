@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mechanism.core.errors import Floats, InvalidInputError
-from mechanism.tables.candidates import INITIAL, SOUP, from_table, standard_error
+from mechanism.tables.candidates import INITIAL, from_table, is_released, standard_error
 from mechanism.tables.frontier import optimum_bracket
 from mechanism.tables.support import from_table as support_of
 from mechanism.tables.verdicts import Balance
@@ -99,7 +99,7 @@ def released_gains(
 
     Chosen and judged on the same prompts, the best of several soups would look too good.
     """
-    soups = [name for name in samples["candidate"].unique() if name.startswith(SOUP)]
+    soups = [name for name in samples["candidate"].unique() if is_released(name)]
     return _gains(samples, rewards, weights, lam, soups, folds, seed)
 
 

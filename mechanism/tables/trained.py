@@ -109,3 +109,12 @@ def objectives() -> dict[str, Weights]:
     listed = [Report(TRUE, "alpha", value) for value in ALPHAS]
     listed += [Report(TRUE, "beta", value) for value in BETAS]
     return named | {report.model: report.weights for report in listed}
+
+
+def unmixed(control: bool, reports: bool) -> tuple[str, ...]:
+    """Return the names of a run's models that are in no soup: the control, and those for reports.
+
+    >>> unmixed(control=True, reports=False)
+    ('random',)
+    """
+    return tuple(name for name in objectives() if (control if name == RANDOM else reports))

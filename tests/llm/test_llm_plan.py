@@ -11,6 +11,7 @@ from mechanism.llm.config import PRESETS, Settings, preset
 from mechanism.llm.runs import plan
 from mechanism.llm.runs.costs import Architecture
 from mechanism.llm.training import lora
+from mechanism.tables.trained import unmixed
 
 LLAMA = {
     "hidden_size": 32, "intermediate_size": 88, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -105,3 +106,14 @@ def test_dry_run_prints_the_plan_for_people_and_machines():
     assert [each["game"] for each in json.loads(machine.output)] == [
         "harmless_humor", "faithful_summary",
     ]  # fmt: skip
+
+
+def test_models_for_reports_are_in_the_plan_and_read_both_rewards():
+    usual = preset("paper", trainer="regression", control=False)
+    found = plan.plan(usual.model_copy(update={"reports": True}))
+    flops = {stage.name: stage.flops for stage in found.stages}
+    new = flops.keys() - {stage.name for stage in plan.plan(usual).stages}
+    assert new == {
+        f"{verb} {name}" for verb in ("train", "evaluate") for name in unmixed(False, True)
+    }
+    assert flops["train SW-Max 5, 5"] > max(flops[f"train {name}"] for name in usual.rewards)

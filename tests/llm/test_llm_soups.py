@@ -59,8 +59,9 @@ def dense(model, adapters, weights):
     return model
 
 
-@pytest.mark.parametrize("weights", [(0.3, 0.7), (1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize("weights", [(0.3, 0.7), (1.0, 0.0), (0.0, 1.0), (0.2, 0.3)])
 def test_a_soup_adds_the_weighted_changes(parts, weights):
+    """Weights that sum to less than one scale a soup down."""
     settings, initial, adapters, policies = parts
     model, tokenizer = policies.load(initial, settings)
     plain = logits(model, tokenizer)

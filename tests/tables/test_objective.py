@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.tables.objective import reached
+from mechanism.tables.objective import gains, reached, released_gains
 
 
 def table(candidate, rewards, log_ratio):
@@ -56,3 +56,14 @@ def test_possible_is_the_log_partition_less_the_mean_up_to_its_jackknife():
 def test_weights_of_opposite_rewards_cancel():
     found = reached(SAMPLES, ["a", "b"], np.array([0.5, 0.5]), 0.4, "tuned")
     assert found.won == pytest.approx(0) and found.net == pytest.approx(-0.1)
+
+
+def test_a_soup_that_is_scaled_down_is_released_where_its_kl_is_less_by_more_than_it_wins():
+    """By hand: whole it wins 0.375 at KL 2, halved 0.25 at KL 0.5."""
+    whole = table("soup 1.00", [[0, 1, 1, 1], [0, 1, 1, 1]], 2.0)
+    half = table("0.5 of soup 1.00", [[0, 0, 1, 1], [0, 1, 1, 1]], 0.5)
+    found = pd.concat([SAMPLES, whole, half])
+    for lam, name in ((0.3, "0.5 of soup 1.00"), (0.01, "soup 1.00")):
+        released = released_gains(found, ["a"], np.ones(1), lam, folds=1)
+        expected = gains(found, ["a"], np.ones(1), lam, name)
+        assert released.summary() == expected.summary()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mechanism.core.errors import Floats, InvalidInputError
+from mechanism.tables.candidates import scaled_soup_name, soup_name
 
 
 def soup_weights(points: int, rewards: int = 2) -> Floats:
@@ -35,6 +36,21 @@ def soup_weights(points: int, rewards: int = 2) -> Floats:
         return np.array(sorted(np.array([*grid, *inner]).tolist()))
     rule, fix = "only two rewards, or 13 points for three", "use soup_weights(n) or (13, 3)"
     raise InvalidInputError("points, rewards", (points, rewards), rule, fix)
+
+
+def recipes(points: int, scales: Sequence[float] = ()) -> dict[str, tuple[float, ...]]:
+    """Return the weights of every soup by its name: whole ones first, then scaled down.
+
+    Scaling a soup's change by s scales what it wins about by s and its KL about by s^2.
+
+    >>> recipes(2, [0.5])["0.5 of soup 1.00"]
+    (0.5, 0.0)
+    """
+    weights = soup_weights(points)
+    named = {soup_name(each[0]): each for each in weights}
+    for scale in scales:
+        named |= {scaled_soup_name(scale, each[0]): scale * each for each in weights}
+    return {name: tuple(each.tolist()) for name, each in named.items()}
 
 
 def attach(model: Any, adapters: Sequence[Path]) -> Any:

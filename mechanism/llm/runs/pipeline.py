@@ -5,7 +5,8 @@ most the time since its last checkpoint. The mechanism itself runs on the sample
 (`candidates`, `support`, `curves`) and needs no language model.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from mechanism.llm.models import policies, soups
 from mechanism.llm.rewards import tasks
 from mechanism.llm.runs import evaluate
 from mechanism.llm.stages import Stage, Store
-from mechanism.tables.candidates import INITIAL, RANDOM, soup_name
+from mechanism.sweeps import Where, memory, ordered
+from mechanism.tables.candidates import INITIAL, RANDOM
+from mechanism.tables.trained import objectives, unmixed
 
 PROMPTS = ("game", "system", "prompt_tokens")
+DISTRIBUTED = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 SAMPLING = (*PROMPTS, "max_new_tokens", "temperature", "seed", "dtype", "sample_batch")
 
 
@@ -46,6 +50,7 @@ class Run:
 
 def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> Run:
     """Make what is missing of a run below `root`, and return all of it."""
+    memory.keep()
     store, settings = Store(root, say), policies.settled(settings)
     initial = initial_model(settings, store)
     if not settings.train:
@@ -54,22 +59,46 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
     _enough_prompts(settings, initial)
     adapters = [adapter(settings, store, initial, name) for name in settings.rewards]
     tables = [sample_table(settings, store, initial, INITIAL)]
-    for weights in soups.soup_weights(settings.soups):
-        name = soup_name(weights[0])
-        tables.append(sample_table(settings, store, initial, name, adapters, tuple(weights)))
+    for name, weights in soups.recipes(settings.soups, settings.soup_scales).items():
+        tables.append(sample_table(settings, store, initial, name, adapters, weights))
     support = sample_table(settings, store, initial, "support")
     stages = [initial, *adapters, *tables, support]
-    if settings.control:
-        control = adapter(settings, store, initial, RANDOM)
-        tables.append(sample_table(settings, store, initial, RANDOM, [control], (1.0,)))
-        stages += [control, tables[-1]]
+    alone = {name: adapter(settings, store, initial, name) for name in _unmixed(settings)}
+    for name, trained in alone.items():
+        tables.append(sample_table(settings, store, initial, name, [trained], (1.0,)))
+        stages += [trained, tables[-1]]
     exact = None
     if settings.preset == "tiny":
-        controls = [control] if settings.control else []
-        stages.append(_exact(settings, store, initial, adapters, controls))
+        stages.append(_exact(settings, store, initial, adapters, alone))
         exact = pd.read_parquet(stages[-1].path / "exact.parquet")
     samples = pd.concat([_read(table) for table in tables], ignore_index=True)
     return Run(settings, tuple(stages), samples, _read(support), exact)
+
+
+def leave_cluster() -> None:
+    """Forget what a cluster sets for its jobs: one process would wait for others."""
+    for name in DISTRIBUTED:
+        os.environ.pop(name, None)
+
+
+def train_apart(asked: Sequence[Settings], where: Where, root: Path) -> None:
+    """Train every model of several runs as a task of its own; those that make the pools first."""
+    trained = [settings for settings in asked if settings.train]
+    first = [(settings, settings.rewards[0]) for settings in trained]
+    others = [(s, name) for s in trained for name in (s.rewards[1], *_unmixed(s))]
+    for tasks_now in (first, others):
+        ordered(_train_one, tasks_now, where, root)
+
+
+def _unmixed(settings: Settings) -> tuple[str, ...]:
+    return unmixed(settings.control, settings.reports)
+
+
+def _train_one(root: Path, task: tuple[Settings, str]) -> None:
+    """Make one model, on a worker, and what it is made from if that is missing."""
+    leave_cluster()
+    settings, store = policies.settled(task[0]), Store(root, lambda text: None)
+    adapter(settings, store, initial_model(settings, store), task[1])
 
 
 def _enough_prompts(settings: Settings, initial: Stage) -> None:
@@ -142,13 +171,16 @@ def _regressed(settings: Settings, store: Store, initial: Stage, reward: str) ->
     def build(folder: Path) -> None:
         tokenizer = policies.load_tokenizer(initial.path)
         chosen = tasks.prompts(settings, "train", settings.train_prompts, tokenizer)
-        weights = np.array([float(name == reward) for name in names])
+        weights = np.array(objectives().get(reward) or [float(name == reward) for name in names])
         scored = tasks.rewards(settings, names)
         rounds.train(settings, initial.path, drawn.path, chosen, scored, weights, folder)
 
     made_from = rounds.made_from(settings) | settings.only(*PROMPTS, "train_prompts")
     made_from |= {"reward": reward, **tasks.definitions(settings)}
-    return store.run(f"train-{reward}", made_from, [initial, drawn], build, resumable=True)
+    if reward not in names:
+        made_from["weights"] = list(objectives()[reward])
+    name = f"train-{_slug(reward)}"
+    return store.run(name, made_from, [initial, drawn], build, resumable=True)
 
 
 def sample_table(
@@ -185,7 +217,7 @@ def sample_table(
         "samples": samples,
         **tasks.definitions(settings),
     }
-    name = f"evaluate-{candidate.replace(' ', '-')}"
+    name = f"evaluate-{_slug(candidate)}"
     return store.run(name, made_from, [initial, *adapters], build)
 
 
@@ -194,7 +226,7 @@ def _exact(
     store: Store,
     initial: Stage,
     adapters: Sequence[Stage],
-    controls: Sequence[Stage],
+    alone: Mapping[str, Stage],
 ) -> Stage:
     """The distribution of every candidate over all completions, as Parquet."""
     from mechanism.llm.runs import exact
@@ -202,13 +234,19 @@ def _exact(
     def build(folder: Path) -> None:
         paths = [stage.path / "adapter" for stage in adapters]
         of: dict[str, exact.Soup] = {INITIAL: ((), ())}
-        of |= {soup_name(w[0]): (paths, tuple(w)) for w in soups.soup_weights(settings.soups)}
-        if controls:
-            of[RANDOM] = ([controls[0].path / "adapter"], (1.0,))
+        recipes = soups.recipes(settings.soups, settings.soup_scales)
+        of |= {name: (paths, weights) for name, weights in recipes.items()}
+        of |= {name: ([stage.path / "adapter"], (1.0,)) for name, stage in alone.items()}
         exact.exact_table(settings, initial.path, of).to_parquet(folder / "exact.parquet")
 
     names = ("game", "held_out_prompts", "soups", "control")
-    return store.run("exact", settings.only(*names), [initial, *adapters, *controls], build)
+    scales = settings.only("soup_scales") if settings.soup_scales else {}
+    made_from = settings.only(*names) | scales
+    return store.run("exact", made_from, [initial, *adapters, *alone.values()], build)
+
+
+def _slug(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
 
 
 def _read(stage: Stage) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mechanism.llm.config import Settings
 from mechanism.llm.hub import sources as hub
+from mechanism.llm.models.soups import recipes
 from mechanism.llm.runs.costs import (
     ADAPTER_BYTES,
     BYTES,
@@ -17,6 +18,7 @@ from mechanism.llm.runs.costs import (
     architecture,
 )
 from mechanism.tables.candidates import INITIAL, RANDOM
+from mechanism.tables.trained import unmixed
 
 ROW_BYTES = 100  # a row of a packed sample table at 32 tokens: 60 to 99 in the recorded runs
 EMBEDDER = 22_700_000  # parameters of all-MiniLM-L6-v2, the rewards of the small scale
@@ -75,11 +77,12 @@ class Costs:
         return self.settings.device != "cpu"
 
     def reward_parameters(self, name: str) -> int:
-        """Parameters of a reward model; the control reads the first reward's model."""
+        """Parameters of the reward models behind a name: the control reads the first reward's."""
         if self.settings.preset != "paper":
             return EMBEDDER if self.settings.preset == "small" else 0
-        named = self.settings.rewards[0] if name == RANDOM else name
-        return hub.SOURCES[hub.REWARD_IDS[named]].parameters
+        both = self.settings.rewards
+        read = (name,) if name in both else both[:1] if name == RANDOM else both
+        return sum(hub.SOURCES[hub.REWARD_IDS[each]].parameters for each in read)
 
     def adapter(self) -> tuple[int, int]:
         """Bytes of an adapter's weights, and of its gradients and Adam's two moments."""
@@ -177,15 +180,14 @@ def stage_costs(settings: Settings, accelerator: Accelerator) -> tuple[StageCost
     if settings.sft_steps:
         stages.append(costs.sft())
     if settings.train:
-        trained = [*settings.rewards, *([RANDOM] if settings.control else [])]
+        alone = unmixed(settings.control, settings.reports)
+        trained = [*settings.rewards, *alone]
         stages += [costs.train(name) for name in trained]
         held = (settings.held_out_prompts, settings.samples)
         stages.append(costs.evaluate("evaluate initial", *held))
-        for k in range(settings.soups):
-            active = 1 if k in (0, settings.soups - 1) else 2
-            weight = k / (settings.soups - 1)
-            stages.append(costs.evaluate(f"evaluate soup {weight:.2f}", *held, 2, active))
-        if settings.control:
-            stages.append(costs.evaluate(f"evaluate {RANDOM}", *held, 1, 1))
+        for name, weights in recipes(settings.soups, settings.soup_scales).items():
+            active = sum(weight > 0 for weight in weights)
+            stages.append(costs.evaluate(f"evaluate {name}", *held, 2, active))
+        stages += [costs.evaluate(f"evaluate {name}", *held, 1, 1) for name in alone]
     drawn = (settings.support_prompts, settings.support_samples)
     return (*stages, costs.evaluate("support", *drawn))
