@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mechanism import Mechanism, affine_maximizer_payments, sw_max
+from mechanism import Mechanism, affine_maximizer_payments, sw_max, sweeps
 from mechanism.attack.spending import INTEGRALS
 from mechanism.claims import CLAIMS, DEFINITIONS, check, run
 from mechanism.cli import app
@@ -85,6 +85,16 @@ def test_what_makes_no_sense_is_refused(arguments):
         check(**arguments)
     with pytest.raises(InvalidInputError):
         list(run(["thm-9"]))
+
+
+def test_checkers_come_before_the_short_controls_and_nothing_is_left_out(monkeypatch):
+    """So that at the end of a sweep no process is alone with a long task."""
+    given = []
+    monkeypatch.setattr(sweeps, "run", lambda work, tasks, where: given.extend(tasks) or iter(()))
+    assert list(run()) == []
+    assert [name for name, control in given[: len(CLAIMS)] if control is None] == list(CLAIMS)
+    wanted = {(name, control) for name in CLAIMS for control in CLAIMS[name].controls()}
+    assert set(given[len(CLAIMS) :]) == wanted and len(given) == len(CLAIMS) + len(wanted)
 
 
 def test_command():
