@@ -91,6 +91,8 @@ def run(
 
 def prepare(asked: Sequence[Settings], cluster: str | None = None) -> None:
     """Make what is missing of several runs, on a processor side by side with a core each."""
+    from joblib import cpu_count
+
     from mechanism import folders
     from mechanism.llm.models import policies
     from mechanism.llm.runs import pipeline, record
@@ -100,7 +102,7 @@ def prepare(asked: Sequence[Settings], cluster: str | None = None) -> None:
     for settings in asked:
         _available(settings)
     on_gpu = any(policies.device(settings) == "cuda" for settings in asked)
-    jobs = 1 if on_gpu else min(len(asked), os.cpu_count() or 1)
+    jobs = 1 if on_gpu else min(len(asked), cpu_count())
     work = (Where(jobs, cluster), record.LOCAL / "stages")
     if cluster:
         pipeline.train_apart(asked, *work)

@@ -141,7 +141,11 @@ def test_the_trainer_gets_what_the_settings_say(tmp_path):
 
 
 def test_the_chapter_runs_tiny_through_papermill(short_run, tmp_path, monkeypatch):
-    """Both games: what `short_run` trained of one is found again, the other is trained here."""
+    """Both games: what `short_run` trained of one is found again, the other is trained there.
+
+    On one core, so that the kernel alone imports what a training needs.
+    """
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     stages = tmp_path / "runs" / "stages"
     for stage in short_run[0].glob("*-*/stage.json"):
         shutil.copytree(stage.parent, stages / stage.parent.name)

@@ -190,8 +190,18 @@ def test_pool_knows_the_probability_of_every_token(initial, frozen):
     assert found.log_ratio.abs().max() > 0.1
 
 
+@pytest.fixture(scope="module")
+def pool(initial, tmp_path_factory):
+    """The folder of a pool, which is the same whatever is fitted to it."""
+    folder = tmp_path_factory.mktemp("pool")
+    rounds.write_pool(SETTINGS, initial, *given(), folder)
+    return folder
+
+
 @pytest.mark.parametrize("fit_to", ["tokens", "texts"])
-def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path, monkeypatch, fit_to):
+def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(
+    initial, pool, tmp_path, monkeypatch, fit_to
+):
     """As many texts as the recorded training by RLOO drew, and a smaller or equal gap.
 
     The values of a pool are the same for each reward, and are fitted once here, by a network of a
@@ -207,11 +217,10 @@ def test_gap_at_equal_texts_is_no_worse_than_recorded_rloo(initial, tmp_path, mo
     assert settings.pool_samples * settings.train_prompts == texts
     bar = exact.training_gap(recorded.exact, list(NAMES), settings.lam).set_index("reward")["gap"]
     prompts, rewards = given(settings)
-    rounds.write_pool(settings, initial, prompts, rewards, tmp_path)
     for k, name in enumerate(NAMES):
         folder = tmp_path / name
         folder.mkdir()
-        rounds.train(settings, initial, tmp_path, prompts, rewards, np.eye(3)[k], folder)
+        rounds.train(settings, initial, pool, prompts, rewards, np.eye(3)[k], folder)
         model, tokenizer = policies.load(initial, settings)
         reward = [tiny.TinyReward(name)]
         game = tiny.exact_game(model, tokenizer, tiny.REQUESTS, reward, (1.0,), settings.lam)
