@@ -179,7 +179,7 @@ def _regressed(settings: Settings, store: Store, initial: Stage, reward: str) ->
     made_from |= {"reward": reward, **tasks.definitions(settings)}
     if reward not in names:
         made_from["weights"] = list(objectives()[reward])
-    name = f"train-{_slug(reward)}"
+    name = f"train-{slug(reward)}"
     return store.run(name, made_from, [initial, drawn], build, resumable=True)
 
 
@@ -217,7 +217,7 @@ def sample_table(
         "samples": samples,
         **tasks.definitions(settings),
     }
-    name = f"evaluate-{_slug(candidate)}"
+    name = f"evaluate-{slug(candidate)}"
     return store.run(name, made_from, [initial, *adapters], build)
 
 
@@ -245,7 +245,12 @@ def _exact(
     return store.run("exact", made_from, [initial, *adapters, *alone.values()], build)
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Return how stages call a model.
+
+    >>> slug("SW-Max 3, 7")
+    'SW-Max-3-7'
+    """
     return name.replace(",", "").replace(" ", "-")
 
 

@@ -18,8 +18,9 @@ from mechanism import folders
 from mechanism import provenance as provenances
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import Settings
-from mechanism.llm.runs.pipeline import Run
+from mechanism.llm.runs.pipeline import Run, slug
 from mechanism.places import results
+from mechanism.tables.trained import objectives
 
 RECORDED = results("llm")
 LOCAL = folders.runs_folder()  # what is made here
@@ -153,24 +154,22 @@ def hardware(settings: Settings) -> str:
 
 def training_log(run: Run) -> pd.DataFrame:
     """Return what the trainer noted at every step: reward, KL, entropy, length; tidy."""
-    tables = []
-    for stage in run.stages:
-        if not stage.name.startswith("train-"):
-            continue
-        name = stage.name.removeprefix("train-")
-        tables.append(steps_table(stage.path / "log.json", name))
+    names = {slug(name): name for name in (*run.settings.rewards, *objectives())}
+    tables = [
+        steps_table(stage.path / "log.json", names[stage.name.removeprefix("train-")])
+        for stage in run.stages
+        if stage.name.startswith("train-")
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
 def steps_table(path: Path, name: str) -> pd.DataFrame:
-    """Return the steps of one trainer's log, for the reward `name`."""
+    """Return the steps of one trainer's log; a model for a report has no reward of its own."""
     log = [line for line in json.loads(path.read_text("utf-8")) if "loss" in line]
     table = pd.DataFrame(log).apply(pd.to_numeric, errors="coerce")
-    return table[[column for column in LOG_COLUMNS if column in table]].assign(
-        trained_for=name,
-        reward=table[f"rewards/{name}/mean"],
-        reward_std=table[f"rewards/{name}/std"],
-    )
+    own = {f"rewards/{name}/mean": "reward", f"rewards/{name}/std": "reward_std"}
+    kept = table[[column for column in (*LOG_COLUMNS, *own) if column in table]]
+    return kept.rename(columns=own).assign(trained_for=name)
 
 
 def read(folder: Path) -> Recorded:

@@ -5,7 +5,7 @@ import pytest
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm.config import REWARDS, preset
 from mechanism.llm.models.soups import recipes
-from mechanism.llm.runs import exact, pipeline
+from mechanism.llm.runs import exact, pipeline, record
 from mechanism.llm.training import rounds
 from mechanism.sweeps import HERE
 from mechanism.tables import trained
@@ -54,6 +54,9 @@ def test_every_model_is_trained_once_for_its_own_objective(made):
 def test_tables_of_the_run_have_every_model(made):
     *_, run = made
     names = {INITIAL, *recipes(2, (0.5,)), *CHOSEN} - {RANDOM}
+    log = record.training_log(run).groupby("trained_for")["reward"].count()
+    assert set(log.index) == {FIRST, SECOND, *CHOSEN} - {RANDOM}
+    assert set(log.index[log > 0]) == {FIRST, SECOND}  # the others have no reward of their own
     assert set(run.samples["candidate"]) == set(exact.candidate_names(run.exact)) == names
 
 
