@@ -53,10 +53,16 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "tests/llm/" not in item.nodeid)
 
 
-def pytest_collection_finish():
-    """What is imported by now stays: the collector need not look at it again and again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported by its end stays: the collector need not look at it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(params=NAMED, scope="session")
