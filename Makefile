@@ -48,12 +48,7 @@ llm-trainers: setup ## does the trainer maximise SW-Max? RLOO, GRPO, regression:
 test: setup lint pytest twice browser ## everything that CI checks
 
 lint: setup ## style, types, import rules, the workflow file and the citation file
-	$(RUN) $(PY) -m ruff check .
-	$(RUN) $(PY) -m ruff format --check .
-	$(RUN) $(PY) -m mypy mechanism
-	$(RUN) .venv/bin/lint-imports --no-cache
-	$(RUN) .venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(RUN) .venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(RUN) xargs -P 2 -I @ sh -c '.venv/bin/@ || { echo "failed: @"; exit 1; }' < tools/lint.txt
 
 pytest: setup ## unit tests, property tests and doctests
 	$(RUN) $(PY) -m pytest -q

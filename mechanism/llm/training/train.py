@@ -190,7 +190,7 @@ def _clock(folder: Path, reward: str) -> Any:
 
     earlier, start = spent(folder), time.perf_counter()
 
-    class Clock(TrainerCallback):
+    class Clock(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, args: Any, state: Any, *rest: Any, **kwargs: Any) -> None:
             self.bar = tqdm(
                 total=state.max_steps, initial=state.global_step, desc=f"training for {reward}",
