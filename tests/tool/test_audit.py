@@ -140,12 +140,14 @@ def test_least_reward_change_is_least(seed):
             scores = game.sizes[i] * moved + others
             assert scores[k] >= scores.max() - 1e-7
 
-        def lead(step, own=own, others=others, i=i, d=d):
-            scores = game.sizes[i] * np.clip(own + d * 0.999 * step, 0, 1) + others
-            return scores[truth] - np.delete(scores, truth).max()
+        def lead(steps, own=own[:, None], others=others[:, None], i=i, d=d):
+            scores = game.sizes[i] * np.clip(own + d * 0.999 * steps, 0, 1) + others
+            return scores[truth] - np.delete(scores, truth, axis=0).max(axis=0)
 
-        worst = differential_evolution(lead, [(-1, 1)] * 4, seed=seed, maxiter=40, tol=0).fun
-        corners = min(lead(np.array(c)) for c in itertools.product((-1, 1), repeat=4))
+        worst = differential_evolution(
+            lead, [(-1, 1)] * 4, seed=seed, maxiter=40, tol=0, vectorized=True, updating="deferred"
+        ).fun
+        corners = lead(np.array([*itertools.product((-1, 1), repeat=4)]).T).min()
         assert min(worst, corners) >= 0, (rng, i)
 
 
