@@ -3,12 +3,11 @@
 import functools
 import http.server
 import threading
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.site.visits import SITE, first_sight, inspect, new_tab
+from tests.site.visits import SITE, inspect, new_tab
 from tools import browser
 
 
@@ -54,29 +53,36 @@ def served(chromium):
 
 
 @pytest.fixture(scope="session")
-def tab(served):
-    """A tab that goes from one served page to the next, and keeps what they share."""
-    opened = new_tab(*served)
+def tabs(disk, served):
+    """Two tabs that go from page to page, from disk and served, and keep what pages share."""
+    opened = {"disk": new_tab(*disk), "served": new_tab(*served)}
     yield opened
-    opened.page.close()
+    for tab in opened.values():
+        tab.page.close()
+
+
+@pytest.fixture(scope="session")
+def copied(disk, tmp_path_factory):
+    """A copy of the site without its chapters, and a tab that reads it from disk."""
+    root = tmp_path_factory.mktemp("site")
+    for entry in SITE.iterdir():
+        if entry.name != "book":
+            (root / entry.name).symlink_to(entry.resolve())
+    tab = new_tab(disk[0], root.as_uri())
+    yield root, tab
+    tab.page.close()
 
 
 @pytest.fixture
-def planted(disk, tmp_path):
-    """Return the faults of a built page that has something more at the end of its article."""
+def planted(copied):
+    """Inspect a built page that has something more at the end of its article, or look otherwise."""
 
-    def plant(html: str, name: str = "book/notation.html"):
+    def plant(html: str, name: str = "book/reference/clusters.html", how=inspect):
         text = (SITE / name).read_text("utf-8").replace("</article>", html + "</article>", 1)
-        for entry in SITE.iterdir():
-            if entry.name != "book":
-                (tmp_path / entry.name).symlink_to(entry.resolve())
-        page = tmp_path / name
-        page.parent.mkdir(parents=True)
+        root, tab = copied
+        page = root / name
+        page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, "utf-8")
-        root = Path(tmp_path).as_uri()
-        tab = new_tab(disk[0], root)
-        seen = [first_sight(disk[0], root, name).faults, inspect(tab, name)]
-        tab.page.close()
-        return seen
+        return how(tab, name)
 
     return plant

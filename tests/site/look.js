@@ -55,7 +55,7 @@ window.look = {
       const kind = [own.color, own.fontSize, own.fontWeight, own.textShadow, over(element)].join(";");
       if (!kinds.has(kind)) kinds.set(kind, element);
     }
-    return [...kinds.values()];
+    return kinds;
   },
 
   // axe-core's time grows with the elements of a page, and most of them are strokes of formulas and
@@ -104,18 +104,21 @@ window.look = {
         nodes.map((n) => `${id}: ${n.html.slice(0, 120)}: ${n.failureSummary.slice(0, 300)}`),
       ),
 
-  // Remember what stands for the kinds of text under this scheme.
-  mark() {
-    for (const element of look.kindsOfText()) element.dataset.kind = "";
+  // Remember what stands for the kinds of text under this scheme, but for those that are known;
+  // return these kinds.
+  mark(scheme, known) {
+    const kinds = [...look.kindsOfText()].filter(([kind]) => !known.includes(kind));
+    for (const [, element] of kinds) element.dataset[scheme] = "";
+    return kinds.map(([kind]) => kind);
   },
 
   // Let go of all that axe-core has no rule about, but for what is marked.
   lighten() {
-    look.setAside(new Set(document.querySelectorAll("[data-kind]")));
+    look.setAside(new Set(document.querySelectorAll("[data-light], [data-dark]")));
   },
 
   // All rules at once, but for those whose findings `grave` would drop: what is found of contrast,
-  // judged for what is marked alone, and what is found of all else. A link in a text passes by
+  // judged for what is marked as light alone, and what is found of all else. A link in a text passes by
   // its style or, slow to judge, by its colour: looked at where the style does not do.
   async everything() {
     const mild = axe._audit.rules.filter(({ impact }) => ["minor", "moderate"].includes(impact));
@@ -124,7 +127,7 @@ window.look = {
     axe.configure({
       rules: [
         { id: link, any: ["link-in-text-block-style"] },
-        { id: contrast, selector: "[data-kind]" },
+        { id: contrast, selector: "[data-light]" },
       ],
     });
     let [found, unclear] = await look.found(document, { rules, elementRef: true });
@@ -140,8 +143,9 @@ window.look = {
     };
   },
 
+  // The contrast of what is marked as dark.
   async contrast() {
-    axe.configure({ rules: [{ id: "color-contrast", selector: "[data-kind]" }] });
+    axe.configure({ rules: [{ id: "color-contrast", selector: "[data-dark]" }] });
     const [faint] = await look.found(document, { runOnly: ["color-contrast"] });
     axe.reset();
     return look.grave(faint);

@@ -1,6 +1,6 @@
 """What a visit to a page finds: errors, requests, overflow, raw TeX, what axe-core objects to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import axe_playwright_python
@@ -38,9 +38,11 @@ class Tab:
     root: str
     errors: list[str]
     outside: list[str]
+    good: set[str] = field(default_factory=set)  # kinds of text whose contrast in dark is good
 
     def go(self, name: str, width: int = WIDE):
-        """Open a page in a window of this width, and wait for its mathematics."""
+        """Open a page in a window of this width, in light, and wait for its mathematics."""
+        self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": width, "height": 900})
         self.errors.clear()
         self.outside.clear()
@@ -93,9 +95,9 @@ def load(context, root: str, name: str):
     return tab.page, tab.errors, tab.outside
 
 
-def look(page, what: str):
+def look(page, what: str, *given):
     """Ask a page for what `look.js` names."""
-    return page.evaluate(f"() => look.{what}()")
+    return page.evaluate(f"(given) => look.{what}(...given)", given)
 
 
 def overflows(page, widths) -> list[int]:
@@ -114,21 +116,21 @@ def show(page, scheme: str):
     page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
 
 
-def first_sight(context, root: str, name: str) -> Sight:
-    """Open a page as a reader does who has none of it yet, in a wide window."""
-    tab = new_tab(context, root)
+def first_sight(tab: Tab, name: str) -> Sight:
+    """Open a page in a wide window."""
     tab.go(name)
-    faults = tab.faults()  # what follows is not the page's doing
-    page = tab.page
+    faults, page = tab.faults(), tab.page  # what follows is not the page's doing
     page.evaluate(LOOK)
     faults |= {"raw TeX": look(page, "rawTex"), SIDEWAYS: overflows(page, [WIDE])}
-    sight = Sight(found_in(faults), look(page, "height"), look(page, "paint"))
-    page.close()
-    return sight
+    return Sight(found_in(faults), look(page, "height"), look(page, "paint"))
 
 
 def inspect(tab: Tab, name: str) -> dict[str, list]:
-    """Load one page on a phone, widen it, and let axe-core judge it in light and in dark mode."""
+    """Load one page on a phone, widen it, and let axe-core judge it in light and in dark mode.
+
+    In dark, a text is left out whose colour, size and weight over the same backgrounds were found
+    good on an earlier page: what covers what is judged in light, on each page.
+    """
     tab.go(name, NARROW[0])
     faults, page = tab.faults(), tab.page
     for script in (LOOK, AXE):
@@ -136,11 +138,13 @@ def inspect(tab: Tab, name: str) -> dict[str, list]:
     page.add_style_tag(content="* { transition: none !important }")
     faults[SIDEWAYS] = overflows(page, NARROW)
     page.set_viewport_size({"width": WIDE, "height": 900})
-    look(page, "mark")
+    look(page, "mark", "light", [])
     show(page, "dark")
-    look(page, "mark")
+    new = look(page, "mark", "dark", sorted(tab.good))
     look(page, "lighten")
-    faults["axe, dark"] = look(page, "contrast")
+    faults["axe, dark"] = look(page, "contrast") if new else []
+    if not faults["axe, dark"]:
+        tab.good.update(new)
     show(page, "light")
     found = look(page, "everything")
     faults["axe"], faults["axe, light"] = found["structure"], found["contrast"]
@@ -152,8 +156,8 @@ def found_in(faults: dict[str, list]) -> dict[str, list]:
     return {kind: found for kind, found in faults.items() if found}
 
 
-def paint_again(context, root: str, name: str) -> float:
-    """Seconds until the largest contentful paint of one more load."""
+def cold_paint(context, root: str, name: str) -> float:
+    """Seconds until the largest contentful paint in a tab that has shown no page yet."""
     page, *_ = load(context, root, name)
     page.evaluate(LOOK)
     seconds = look(page, "paint")
