@@ -71,7 +71,8 @@ def jupyter_book(source: Path, output: Path, *options: str) -> Path:
     shutil.rmtree(output, ignore_errors=True)
     log = BUILD / "reports" / f"{output.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    start = "from jupyter_book.cli.main import main; main()"
+    start = "import gc; gc.set_threshold(200_000, 50, 1000)\n"  # of a million nodes hardly one goes
+    start += "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(source), "--all"]
     command += ["--path-output", str(output), *options]
     ran = subprocess.run(

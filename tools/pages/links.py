@@ -5,6 +5,7 @@ once in a paragraph, a statement each time.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.search.en import SearchEnglish
 
 from tools.pages import evidence
 from tools.pages.statements import NAME, places, statements
@@ -116,24 +118,26 @@ def replace(app: Sphinx, page: str, text: nodes.Text, found: list[Found]) -> Non
 def link_words(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """Link the statements and the terms of a page."""
     known = terms(app.env)
-    seen: dict[int, set[str]] = {}
-    for text in [node for node in doctree.findall(nodes.Text) if free(node)]:
+    words, seen = pattern(frozenset(known)), defaultdict[int, set[str]](set)
+    named = [n for n in doctree.findall(nodes.Text) if words.search(n) or NAME.search(n)]
+    for text in [node for node in named if free(node)]:
         block = text.parent
         while block.parent and not isinstance(block, nodes.General | nodes.Part | nodes.Body):
             block = block.parent
         found = list(found_statements(text.astext(), page))
         if known:
-            found += found_terms(text.astext(), page, known, seen.setdefault(id(block), set()))
+            found += found_terms(text.astext(), page, known, seen[id(block)])
         if found:
             replace(app, page, text, found)
 
 
+@cache
 def places_of_code(app: Sphinx) -> Callable[[str], Place | None]:
     """Return what finds the page of a module, of a test, or of a name that is the library's."""
-    objects = app.env.get_domain("py").get_objects()
+    objects = list(app.env.get_domain("py").get_objects())
     named = {name: (doc, label) for name, _, _, doc, label, _ in objects}
     short: dict[str, list[Place]] = {}
-    for name, _, kind, doc, label, _ in app.env.get_domain("py").get_objects():
+    for name, _, kind, doc, label, _ in objects:
         if kind in ("class", "function", "exception"):
             short.setdefault(name.rsplit(".", 1)[-1], []).append((doc, label))
 
@@ -172,8 +176,17 @@ def finish(app: Sphinx, doctree: nodes.document, page: str) -> None:
     link_code(app, doctree, page)
 
 
+class English(SearchEnglish):
+    """Sphinx's English for the search of the site: a word that many pages have is stemmed once."""
+
+    def __init__(self, options: dict[str, Any]):
+        super().__init__(options)
+        self.stem = cache(self.stem)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx; the seconds that chapters took come from staging."""
     app.add_config_value("chapter_seconds", {}, "html")
     app.connect("doctree-resolved", finish)
+    app.add_search_language(English)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
