@@ -148,7 +148,7 @@ SETTINGS = preset(
     "tiny", trainer="regression", device="cpu", pool_samples=1200, fit_batch=160, warmup=0.1
 )
 
-FITS = {"tokens": {}, "texts": {"fit_to": "texts", "learning_rate": 3e-3, "fit_epochs": 6}}
+FITS = {"tokens": {}, "texts": {"fit_to": "texts", "learning_rate": 3e-3, "fit_epochs": 3}}
 
 
 @pytest.fixture(scope="module")
