@@ -60,15 +60,15 @@ window.look = {
 
   // axe-core's time grows with the elements of a page, and most of them are strokes of formulas and
   // colours of code, about which it has no rule: no element that goes has a name, a role, a link or
-  // a place of its own, and sizes and texts stay. `kept` are those whose contrast will be judged.
-  setAside(kept) {
-    const told = /^(aria-.*|role|tabindex|id|href|src|alt|title|lang|on.*|contenteditable)$/;
+  // a place of its own, or is marked for its contrast, and sizes and texts stay.
+  lighten() {
+    const own =
+      /^(aria-.*|role|tabindex|id|href|src|alt|title|lang|on.*|contenteditable|data-(light|dark))$/;
     const mere = (root) =>
       [...root.querySelectorAll("*")].every(
         (e) =>
           (e.localName.startsWith("mjx-") || e.namespaceURI.endsWith("MathML")) &&
-          !kept.has(e) &&
-          !e.getAttributeNames().some((name) => told.test(name)),
+          !e.getAttributeNames().some((name) => own.test(name)),
       );
     const drawn = [...document.querySelectorAll("mjx-math")]
       .filter((e) => !e.textContent.trim() && mere(e))
@@ -82,7 +82,7 @@ window.look = {
     const plain = (e) => !e.childElementCount && e.getAttributeNames().join() === "class";
     const code = [...document.querySelectorAll("pre, code, dt.sig")];
     for (const span of code.flatMap((e) => [...e.querySelectorAll("span")]).reverse())
-      if (plain(span) && !kept.has(span)) span.replaceWith(...span.childNodes);
+      if (plain(span)) span.replaceWith(...span.childNodes);
     for (const element of code) element.normalize();
   },
 
@@ -110,11 +110,6 @@ window.look = {
     const kinds = [...look.kindsOfText()].filter(([kind]) => !known.includes(kind));
     for (const [, element] of kinds) element.dataset[scheme] = "";
     return kinds.map(([kind]) => kind);
-  },
-
-  // Let go of all that axe-core has no rule about, but for what is marked.
-  lighten() {
-    look.setAside(new Set(document.querySelectorAll("[data-light], [data-dark]")));
   },
 
   // All rules at once, but for those whose findings `grave` would drop: what is found of contrast,

@@ -105,7 +105,7 @@ def test_contrast_of_one_word_of_code_is_judged(planted, light, dark, told):
     assert sorted(planted(CODE.format(light, dark))) == told
 
 
-LINK_IN_FORMULA = "<mjx-math aria-hidden='true'><a href='#x'>x</a></mjx-math>"
+LINK_IN_FORMULA = "<mjx-math aria-hidden='true'><a href='#x' aria-label='x'></a></mjx-math>"
 INSIDE = {
     "aria-command-name": "<pre><span class='x' role='button'></span></pre>",
     "aria-valid-attr-value": "<pre><span class='x' aria-checked='7'>x</span></pre>",
