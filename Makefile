@@ -66,7 +66,7 @@ browser: book ## visit every page of the site in Chromium (installs one where no
 notebooks: setup ## run every chapter a second time and compare with the stored outputs
 	@$(DOIT) compare
 
-bench: setup ## speed beside torch, cvxpy and scipy, recorded in results/performance (4 to 6 minutes)
+bench: setup ## speed beside torch, cvxpy and scipy, recorded in results/performance (4 minutes)
 	$(RUN) $(PY) -m benchmarks.record
 
 bench-llm: setup ## speed of the language-model runs, as ratios of one run

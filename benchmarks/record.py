@@ -111,7 +111,7 @@ def main(only: Sequence[str] = ()) -> int:
 def command(only: Only = None) -> None:
     """Measure speed beside torch, cvxpy and scipy, and record it in results/performance.
 
-    It takes four to six minutes on two quiet cores, and ends with 1 where a target is missed.
+    It takes four minutes on two quiet cores, and ends with 1 where a target is missed.
     """
     raise typer.Exit(main(only or ()))
 
