@@ -15,7 +15,8 @@ import papermill
 
 from mechanism import folders
 from mechanism.core.errors import InvalidInputError
-from mechanism.llm.config import PRESETS, Settings, assignment, from_parameters
+from mechanism.llm.config import Settings, assignment, from_parameters
+from mechanism.llm.presets import PRESETS
 from tools.chapters import ROOT
 from tools.execution import environment
 
@@ -57,8 +58,11 @@ def execute(parameters: dict[str, Any], kept: Path = KEPT) -> Path:
 
 
 def typed(settings: Settings, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters as the settings read them ("60" may have become 60)."""
-    return {name: getattr(settings, name) for name in parameters} | {"train": settings.train}
+    """Return the parameters as the settings read them ("60" may have become 60), in types of JSON.
+
+    Papermill writes these into a cell as they are, and anything else, a tuple say, as its text.
+    """
+    return settings.only(*parameters, "train")
 
 
 def main() -> None:

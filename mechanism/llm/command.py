@@ -164,9 +164,14 @@ def _command(settings: Settings) -> str:
     if changes.get("train"):
         words.append(f"TRAIN={int(changes.pop('train'))}")
     if changes:
-        parts = [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in changes.items()]
+        parts = [f"{k}={v if isinstance(v, str) else _dense(v)}" for k, v in changes.items()]
         words.append(f"SET={' '.join(parts)}")
     return shlex.join(words)
+
+
+def _dense(value: Any) -> str:
+    """JSON without the spaces at which make would cut it."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _available(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from mechanism.core.errors import InvalidInputError
+from mechanism.llm.presets import PRESETS
 
 Scale = Literal["tiny", "small", "paper"]
 Game = Literal["harmless_humor", "faithful_summary"]
@@ -27,6 +28,7 @@ Count = Annotated[int, Field(ge=0, le=MOST)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # numpy's generators take no larger one
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Step = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
@@ -114,8 +116,22 @@ class Settings(BaseModel):
     checkpoint_every: Positive = 10
 
     soups: Annotated[int, Field(ge=2, le=101)] = 11
-    soup_scales: tuple[Step, ...] = Field((), description="Soups also at these shares of a change.")
+    soup_scales: tuple[Share, ...] = Field((), description="Soups also at these shares of change.")
     bootstrap: Positive = 1000
+
+    @field_validator("reports", "soup_scales")
+    @classmethod
+    def _of_what_is_trained(cls, value: Any, others: ValidationInfo) -> Any:
+        if value and not others.data.get("train", True):
+            raise ValueError("without training nothing comes of it: train must be true")
+        return value
+
+    @field_validator("soup_scales")
+    @classmethod
+    def _named_apart(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len({f"{scale:g}" for scale in value}) < len(value):
+            raise ValueError("shares must differ in the six digits that name their soups")
+        return value
 
     @field_validator("reports")
     @classmethod
@@ -138,78 +154,6 @@ class Settings(BaseModel):
         """Return the named settings, for the key of a stage that depends on these alone."""
         chosen = self.model_dump(mode="json")
         return {name: chosen[name] for name in names}
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "train": True,
-        "initial": "tiny",
-        "lam": 0.3,
-        "max_new_tokens": 3,
-        "train_prompts": 4,
-        "held_out_prompts": 4,
-        "samples": 64,
-        "support_prompts": 4,
-        "support_samples": 64,
-        "sample_batch": 256,
-        "steps": 30,
-        "batch_prompts": 4,
-        "completions": 40,
-        "learning_rate": 1e-2,
-        "lora_rank": 8,
-        "lora_alpha": 16,
-        "checkpoint_every": 10,
-    },
-    "small": {
-        "train": False,
-        "initial": "smollm2",
-        "system": "Answer in one short sentence.",
-        "dtype": "auto",
-        "prompt_tokens": 128,
-        "max_new_tokens": 32,
-        "train_prompts": 128,
-        "held_out_prompts": 40,
-        "samples": 16,
-        "support_prompts": 24,
-        "support_samples": 64,
-        "trainer": "regression",
-        "frozen_layers": 15,
-        "steps": 110,
-        "batch_prompts": 8,  # RLOO: with 16 completions a step noise costs more than is won
-        "completions": 8,
-        "learning_rate": 5e-4,
-        "schedule": "linear",
-        "warmup": 0.1,
-        "max_grad_norm": 0.0,
-    },
-    "paper": {
-        "train": True,
-        "initial": "meta-llama/Llama-2-7b-hf",
-        "lam": 0.2,
-        "dtype": "bfloat16",
-        "prompt_tokens": 256,
-        "max_new_tokens": 128,
-        "temperature": 0.7,
-        "train_prompts": 20_000,
-        "held_out_prompts": 2_000,
-        "samples": 1,
-        "support_prompts": 200,
-        "support_samples": 64,
-        "sft_steps": 20_000,
-        "steps": 313,
-        "batch_prompts": 8,
-        "completions": 4,
-        "accumulation": 2,
-        "learning_rate": 1e-5,
-        "schedule": "linear",
-        "warmup": 0.1,
-        "max_grad_norm": 0.0,
-        "lora_rank": 64,
-        "lora_alpha": 128,
-        "lora_dropout": 0.05,
-        "checkpoint_every": 25,
-    },
-}
 
 
 def preset(name: str, **changes: Any) -> Settings:
@@ -296,4 +240,7 @@ def _plain(error: ValidationError) -> InvalidInputError:
     if fault["type"] == "extra_forbidden":
         known = ", ".join(Settings.model_fields)
         return InvalidInputError(name, fault["input"], "no such setting", f"use one of {known}")
-    return InvalidInputError(name, fault["input"], fault["msg"], "see mechanism.llm")
+    rule, fix = fault["msg"].removeprefix("Value error, "), "see mechanism.llm"
+    if fault["type"] == "tuple_type":
+        rule, fix = "not a list", f"e.g. {name}=[0.5]"
+    return InvalidInputError(name, fault["input"], rule, fix)

@@ -8,17 +8,12 @@ import jupytext
 import numpy as np
 import pandas as pd
 import pytest
+from papermill.translators import PythonTranslator
 
 from mechanism.core.errors import InvalidInputError
 from mechanism.llm import command
-from mechanism.llm.config import (
-    PRESETS,
-    REWARDS,
-    Settings,
-    from_parameters,
-    notebook_settings,
-    preset,
-)
+from mechanism.llm.config import REWARDS, Settings, from_parameters, notebook_settings, preset
+from mechanism.llm.presets import PRESETS
 from mechanism.llm.studies import learning_rates
 from tests.llm.short_run import SHORT
 from tools import llm_chapter
@@ -40,6 +35,13 @@ def test_presets_are_valid_and_differ_from_each_other(name):
         ({"preset": "tiny", "lam": 0.0}, "lam = 0.0"),
         ({"preset": "huge"}, "preset = huge: not a scale"),
         ({"preset": "tiny", "game": "chess"}, "game = chess"),
+        ({"preset": "tiny", "soup_scales": 0.5}, "scales = 0.5: not a list.*e.g. soup_scales="),
+        ({"preset": "tiny", "soup_scales": [0]}, "soup_scales.0 = 0: .*greater than 0"),
+        ({"preset": "tiny", "soup_scales": [0.5, 1]}, "soup_scales.1 = 1: .*less than 1"),
+        ({"preset": "tiny", "soup_scales": [0.5, 0.5000001]}, "0.5000001.: shares must differ"),
+        ({"preset": "small", "soup_scales": [0.5]}, "scales = .0.5.: .*: train must be true"),
+        ({"preset": "small", "reports": True}, "reports = True: .*: train must be true"),
+        ({"preset": "tiny", "reports": True}, "reports = True: models .* must be regression"),
     ],
 )
 def test_a_wrong_setting_is_named(given, words):
@@ -75,6 +77,13 @@ def test_make_llm_checks_before_it_runs(tmp_path):
     assert not (tmp_path / "kept").exists()
 
 
+def test_what_papermill_writes_into_a_cell_is_read_as_the_same_settings():
+    asked = {"preset": "tiny", "soup_scales": [0.5, 0.25], "steps": "60", "lam": 1}
+    settings, names = from_parameters(asked), {}
+    exec(PythonTranslator.codify(llm_chapter.typed(settings, asked)), names)
+    assert from_parameters({name: names[name] for name in (*asked, "train")}) == settings
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -82,6 +91,8 @@ def test_make_llm_checks_before_it_runs(tmp_path):
         ({"train": True}, "make llm PRESET=small TRAIN=1"),
         ({"train": True, "steps": 60, "dtype": "float32"},
          "make llm PRESET=small TRAIN=1 'SET=dtype=float32 steps=60'"),
+        ({"train": True, "reports": True, "soup_scales": (0.5, 0.25)},
+         "make llm PRESET=small TRAIN=1 'SET=reports=true soup_scales=[0.5,0.25]'"),
     ],
 )  # fmt: skip
 def test_a_record_names_the_command_that_makes_it(changes, words):

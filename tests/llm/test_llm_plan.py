@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism.cli import app
-from mechanism.llm.config import PRESETS, Settings, preset
+from mechanism.llm.config import Settings, preset
+from mechanism.llm.presets import PRESETS
 from mechanism.llm.runs import plan
 from mechanism.llm.runs.costs import Architecture
 from mechanism.llm.training import lora

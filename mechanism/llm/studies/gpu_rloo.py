@@ -7,8 +7,9 @@ prompts times 16 completions a step, by the settings that the small scale has fo
 import time
 from typing import Any
 
-from mechanism.llm.config import PRESETS, Settings
+from mechanism.llm.config import Settings
 from mechanism.llm.models import policies
+from mechanism.llm.presets import PRESETS
 from mechanism.llm.runs import evaluate
 from mechanism.llm.training import train
 
