@@ -130,6 +130,23 @@ def test_short_rows_are_solved_at_once(e, plain):
     assert newton.whole(long, long, e) is None
 
 
+@EVERY
+def test_rewards_may_lie_in_memory_in_any_order(name):
+    """Read-only arrays, as pandas hands them out, are not copied: their order comes through."""
+    rng = np.random.default_rng(6)
+    rewards, reference = rng.random((6, 1, 5)), rng.dirichlet(np.ones(5), 6)
+    columns = np.asfortranarray(rewards), np.asfortranarray(reference)
+    for array in columns:
+        array.flags.writeable = False
+    divergence = FAMILIES[name](0.5)
+    game, plainly = (
+        RLHFGame(rows, [1.0], q, divergence) for rows, q in [columns, (rewards, reference)]
+    )
+    assert not game.scores().flags.c_contiguous
+    np.testing.assert_array_equal(sw_max(game), sw_max(plainly))
+    np.testing.assert_array_equal(solve(game).policy, solve(plainly).policy)
+
+
 def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
     game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
     fast = sw_max(game)

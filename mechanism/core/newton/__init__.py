@@ -101,7 +101,8 @@ def whole(
         return None
     root, total, count = np.empty((3, len(offsets)))
     terms = np.empty(offsets.shape)
-    compiled.whole(offsets, _rows(weights), e, near, terms, root, total, count)
+    rows = np.ascontiguousarray(offsets), _rows(weights)
+    compiled.whole(*rows, e, near, terms, root, total, count)
     return root[:, None], terms, total[:, None], count.astype(int)
 
 
