@@ -148,7 +148,9 @@ def power_equation(
         total[...] += piece.sum(axis=-1, keepdims=True)
 
     in_pieces(fill, policy, weights)
-    best = policy == weights * _to_minus(delta, power) if (total < FULL).any() else None
+    best = None
+    if (total < FULL).any():  # the offsets are gone; weights that are 0 tell nothing
+        best = (policy == weights * _to_minus(delta, power)) & (weights > 0.0)
     return delta[:, 0], _complete(policy, total, best), np.ravel(count)
 
 

@@ -147,6 +147,19 @@ def test_rewards_may_lie_in_memory_in_any_order(name):
     np.testing.assert_array_equal(solve(game).policy, solve(plainly).policy)
 
 
+@EVERY
+@pytest.mark.parametrize("m", [5, newton.SHORT + 1])
+def test_what_rounding_leaves_over_goes_to_the_best_outcomes_alone(name, m, plain):
+    """Outcomes so bad that their mass is 0 get none of it, with machine code and without."""
+    rewards, reference = np.zeros((1, m)), np.full(m, 1.0)
+    rewards[0, [1, 3]], reference[[1, 3]] = 1.0, 1e-300
+    game = RLHFGame(rewards, [1.0], reference / reference.sum(), FAMILIES[name](1e-4))
+    bound = 1e-12 * scale(game)
+    for solution in (solve(game), plain(solve, game)):
+        assert solution.dual_gap <= bound
+        assert solution.value == pytest.approx(solve(game).value, rel=0, abs=bound)
+
+
 def test_without_numba_one_message_and_the_same_numbers(monkeypatch, caplog):
     game = RLHFGame([[1.0, 0.0, 0.3]], [2.0], [0.2, 0.3, 0.5], FAMILIES["reverse KL"](0.3))
     fast = sw_max(game)
