@@ -16,19 +16,14 @@ from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_model
 from mechanism.attack.reports import draw_types
 from mechanism.attack.spending import Spending
-from mechanism.core.divergences import (
-    KL,
-    Alpha,
-    JensenShannon,
-    ReverseKL,
-    SquaredHellinger,
-)
+from mechanism.core.divergences import KL, Alpha, JensenShannon, ReverseKL, SquaredHellinger
 from mechanism.core.errors import Floats
 from mechanism.core.normalization import normalize
 from mechanism.core.rlhf_game import RLHFGame
 from mechanism.core.sw_max import sw_max
 from mechanism.theorems.gradient.check import check_case
 from mechanism.theorems.gradient.deviations import Condition, Weights, pair, pull, weights
+from mechanism.theorems.misreport.check import CLEAR
 from mechanism.theorems.misreport.gains import (
     TrainingRule,
     gain_case,
@@ -248,9 +243,11 @@ def _gain_cases(
     report = _best_reports(rng, game)
     truth = game.with_report(0, np.broadcast_to(game.rewards[0], report.rewards[:, 0].shape))
     gain, error = gains(truth, report, 0, training_rule), float(gain_error(game, 0))
-    k, runs = int(np.argmax(gain)), 2 * len(gain)
+    k, runs, exact = int(np.argmax(gain)), 2 * len(gain), training_rule is sw_max
     best, value, least = game.with_report(0, report.rewards[k, 0]), float(gain[k]), 2 * error
-    if value <= least and training_rule is sw_max:
+    if not exact and gains(truth, report, 0).max() <= max(CLEAR, 2 * least):
+        return [], runs  # SW-Max gains too little to show, and other rules have no oracle
+    if value <= least and exact:
         if game.outcomes > 6:
             return [], runs  # beyond rounding, and too large for the oracle
         for k in np.argsort(-gain)[:12].tolist():  # floats cannot rank what is below rounding
