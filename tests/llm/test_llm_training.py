@@ -110,3 +110,29 @@ def test_soups_are_in_fixed_units_that_a_candidate_cannot_move(runs):
     assert np.array_equal(fewer.values, found.values[:, :3])
     paper = from_table(runs[0].samples, runs[0].settings.rewards).only(found.names)
     assert not np.allclose(paper.only(found.names[:3]).values, paper.values[:, :3])
+
+
+def test_half_a_soup_is_one_by_its_own_samples():
+    run = comparison.scaled_run()
+    found = comparison.scaled_soups(run).set_index(["sizes", "weight", "scale"])
+    assert found.index.is_unique and run.settings.soup_scales == (0.5,)
+    rows = from_table(run.samples, run.settings.rewards)
+    start = rows.names.index("initial")
+    for name, scale in (("soup 0.40", 1.0), ("0.5 of soup 0.40", 0.5)):
+        k, weights = rows.names.index(name), np.array([0.3, 0.7])
+        won = weights @ (rows.rewards[:, k] - rows.rewards[:, start])
+        line = found.loc[("3, 7", 0.4, scale)]
+        assert line.won == pytest.approx(won.mean()) and line.kl == pytest.approx(rows.kl[k].mean())
+        assert line.net == pytest.approx((won - 0.1 * rows.kl[k]).mean())
+    released = found[found.index.get_level_values("weight").isna()]
+    best = found.drop(released.index).groupby("sizes").net.max()
+    assert len(released) == 6 and (released.net.groupby("sizes").max() <= best).all()
+
+
+def test_the_scaled_run_is_of_a_seed_whose_record_has_a_larger_pool_and_whole_soups():
+    run = comparison.scaled_run()
+    (other,) = [
+        r for r in outcomes.seeds_of(run.settings.game) if r.settings.seed == run.settings.seed
+    ]
+    assert other.settings.soup_scales == () and other.folder != run.folder
+    assert comparison.texts_drawn(other)[0] > comparison.texts_drawn(run)[0]

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from mechanism.llm.config import REWARDS
+from mechanism.llm.models.soups import recipes
 from mechanism.llm.runs import outcomes
-from mechanism.llm.runs.record import RECORDED, Recorded
+from mechanism.llm.runs.record import RECORDED, Recorded, read
 from mechanism.tables import candidates, objective, verdicts
 
 SHARE = ("game", "trained for", "seed", "trainer", "share", "share_se")
@@ -111,6 +112,42 @@ def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
                     line = run.settings.game, reward, run.settings.seed, named
                     lines.append(dict(zip(SHARE, (*line, got.share, got.share_se), strict=True)))
     return pd.DataFrame(lines)
+
+
+def scaled_run() -> Recorded:
+    """Return the recorded training whose soups were sampled whole and scaled down."""
+    (folder,) = RECORDED.glob("small_*_scaled_seed*")
+    return read(folder)
+
+
+def scaled_soups(run: Recorded) -> pd.DataFrame:
+    """Return what soups win by the groups' objective, whole and scaled, at each size vector.
+
+    Returns
+    -------
+    DataFrame
+        A row a size vector (`sizes`), `weight` on the first reward and `scale`: `won`, `kl` and
+        `net` = won - lam kl, each with its standard error. Rows without a weight (NaN) are what
+        the rule releases, chosen on other prompts, among whole soups (scale 1) and among all.
+    """
+    table, rewards, lam = outcomes.tables(run), run.settings.rewards, run.settings.lam
+    points, scales = run.settings.soups, run.settings.soup_scales
+    whole = table[~table["candidate"].str.contains(candidates.SCALED, regex=False)]
+    among = {1.0: whole, min(scales): table}
+    lines = []
+    for sizes in candidates.SIZES:
+        weights = outcomes.size_weights(sizes)
+        found = [
+            (sum(mix), mix[0] / sum(mix), objective.gains(table, rewards, weights, lam, name))
+            for name, mix in recipes(points, scales).items()
+        ]
+        for scale, rows in among.items():
+            found.append((scale, np.nan, objective.released_gains(rows, rewards, weights, lam)))
+        for scale, weight, got in found:
+            line = {"sizes": f"{sizes[0]:g}, {sizes[1]:g}", "weight": weight, "scale": scale}
+            lines.append(line | vars(got.summary()))
+    columns = ["sizes", "weight", "scale", "won", "won_se", "kl", "kl_se", "net", "net_se"]
+    return pd.DataFrame(lines)[columns].round({"weight": 9, "scale": 9})
 
 
 def divergence_by_step(run: Recorded, parts: int = 3) -> pd.DataFrame:
