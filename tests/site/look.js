@@ -31,8 +31,9 @@ window.look = {
     ),
 
   // Contrast is slow to judge, and a page has few kinds of text: one element stands for each set
-  // of colour, size and weight over the same backgrounds. What MathJax adds for screen readers is
-  // not seen, and stands for nothing.
+  // of colour, size and weight over the same backgrounds, one of two letters or more where there is
+  // one, since axe-core cannot tell of less. What MathJax adds for screen readers is not seen, and
+  // stands for nothing.
   kindsOfText() {
     const [kinds, layers] = [new Map(), new Map([[null, ""]])];
     const over = (element) => {
@@ -53,7 +54,7 @@ window.look = {
       if (element.closest("mjx-assistive-mml") || !element.checkVisibility()) continue;
       const own = getComputedStyle(element);
       const kind = [own.color, own.fontSize, own.fontWeight, own.textShadow, over(element)].join(";");
-      if (!kinds.has(kind)) kinds.set(kind, element);
+      if (!(kinds.get(kind)?.textContent.trim().length > 1)) kinds.set(kind, element);
     }
     return kinds;
   },
@@ -105,11 +106,11 @@ window.look = {
       ),
 
   // Remember what stands for the kinds of text under this scheme, but for those that are known;
-  // return these kinds.
+  // return how many.
   mark(scheme, known) {
-    const kinds = [...look.kindsOfText()].filter(([kind]) => !known.includes(kind));
-    for (const [, element] of kinds) element.dataset[scheme] = "";
-    return kinds.map(([kind]) => kind);
+    look.marked = [...look.kindsOfText()].filter(([kind]) => !known.includes(kind));
+    for (const [, element] of look.marked) element.dataset[scheme] = "";
+    return look.marked.length;
   },
 
   // All rules at once, but for those whose findings `grave` would drop: what is found of contrast,
@@ -138,11 +139,14 @@ window.look = {
     };
   },
 
-  // The contrast of what is marked as dark.
+  // The contrast of what is marked as dark: what is found, and the kinds that are good.
   async contrast() {
     axe.configure({ rules: [{ id: "color-contrast", selector: "[data-dark]" }] });
-    const [faint] = await look.found(document, { runOnly: ["color-contrast"] });
+    const which = { runOnly: ["color-contrast"], elementRef: true };
+    const [faint, unclear] = await look.found(document, which);
     axe.reset();
-    return look.grave(faint);
+    const open = new Set([...faint, ...unclear].flatMap((r) => r.nodes).map((n) => n.element));
+    const good = look.marked.filter(([, element]) => !open.has(element)).map(([kind]) => kind);
+    return { faint: look.grave(faint), good };
   },
 };

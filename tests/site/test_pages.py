@@ -147,3 +147,18 @@ def test_text_that_is_good_in_dark_is_judged_again_on_another_ground(planted):
         assert sorted(planted("<div style='background: #fff'><p>seen before</p></div>")) == [
             "axe, dark"
         ]
+
+
+FAINT = "<p class='faint'>{}</p><style>[data-theme=dark] .faint {{ color: #333 }}</style>"
+COVER = "<div style='position: relative'>{}<div style='position: absolute; inset: 0'></div></div>"
+
+
+@pytest.mark.parametrize("unclear", [COVER.format(FAINT.format("hidden")), FAINT.format("i")])
+def test_a_contrast_that_axe_cannot_tell_is_judged_on_a_page_where_it_can(planted, unclear):
+    assert planted(unclear) == {}
+    assert sorted(planted(FAINT.format("plain to see"))) == ["axe, dark"]
+
+
+def test_one_letter_does_not_stand_for_a_kind_of_text(planted):
+    """Of a single letter axe-core cannot tell the contrast."""
+    assert sorted(planted(FAINT.format("i</p><p class='faint'>plain to see"))) == ["axe, dark"]

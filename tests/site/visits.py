@@ -142,9 +142,10 @@ def inspect(tab: Tab, name: str) -> dict[str, list]:
     show(page, "dark")
     new = look(page, "mark", "dark", sorted(tab.good))
     look(page, "lighten")
-    faults["axe, dark"] = look(page, "contrast") if new else []
-    if not faults["axe, dark"]:
-        tab.good.update(new)
+    if new:
+        contrast = look(page, "contrast")
+        faults["axe, dark"] = contrast["faint"]
+        tab.good.update(contrast["good"])
     show(page, "light")
     found = look(page, "everything")
     faults["axe"], faults["axe, light"] = found["structure"], found["contrast"]
