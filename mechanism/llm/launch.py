@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mechanism.core.errors import InvalidInputError
 from mechanism.llm.command import Changes, GameName, Preset, settings_of
 from mechanism.llm.config import Settings
 from mechanism.llm.models import soups
@@ -103,6 +104,10 @@ def main(
     from mechanism.llm.runs import record
 
     for settings in settings_of(preset, game, True, changes):
+        if settings.trainer == "regression":
+            rule = "one process fits a model to its pool"
+            fix = "give each model a GPU: mechanism llm run --cluster ADDRESS"
+            raise InvalidInputError("trainer", settings.trainer, rule, fix)
         _available(settings)
         state = PartialState(cpu=settings.device == "cpu")  # also picks this process's GPU
         say = print if state.is_main_process else (lambda text: None)

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mechanism.cli import app
+from mechanism.core.errors import InvalidInputError
+from mechanism.llm import command, launch
 from mechanism.llm.config import Settings, preset
 from mechanism.llm.presets import PRESETS
 from mechanism.llm.runs import plan
@@ -118,3 +120,16 @@ def test_models_for_reports_are_in_the_plan_and_read_both_rewards():
         f"{verb} {name}" for verb in ("train", "evaluate") for name in unmixed(False, True)
     }
     assert flops["train SW-Max 5, 5"] > max(flops[f"train {name}"] for name in usual.rewards)
+
+
+@pytest.mark.parametrize("trainer", ["rloo", "regression"])
+def test_several_gpus_share_a_training_or_each_has_its_own(trainer, monkeypatch):
+    """Regression fits in one process: the plan offers no other way, and the launcher refuses it."""
+    found = plan.plan(preset("paper", trainer=trainer))
+    words = " ".join(line for _, lines in found.commands for line in lines)
+    assert ("accelerate launch" in words) == (trainer == "rloo")
+    assert ("--cluster" in words) == (trainer == "regression")
+    monkeypatch.setattr(command, "_available", lambda settings: pytest.fail("is looked at"))
+    expected = pytest.fail.Exception if trainer == "rloo" else InvalidInputError
+    with pytest.raises(expected, match=r"is looked at|one process fits"):
+        launch.main("tiny", "harmless_humor", [f"trainer={trainer}"])

@@ -212,7 +212,10 @@ def _commands(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
     groups = [("prepare", tuple(prepare)), ("one GPU", (_command(settings, "mechanism llm run"),))]
     prompts = settings.batch_prompts * settings.accumulation
     gpus = gcd(MANY, prompts)
-    if settings.train and gpus > 1:
+    if settings.train and settings.trainer == "regression":
+        spread = _command(settings, "mechanism llm run --cluster ADDRESS")
+        groups.append(("several GPUs: a Dask worker on each, a model a task", (spread,)))
+    elif settings.train and gpus > 1:
         launch = f"accelerate launch --num_processes {gpus} -m mechanism.llm.launch"
         more = {"batch_prompts": prompts // gpus, "accumulation": 1}
         both = (_command(settings, launch, **more), _command(settings, "mechanism llm run", **more))
