@@ -93,7 +93,7 @@ def short_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory):
+def chapters_served(tmp_path_factory):
     """The variable that leads to a process from which chapters are forked, as in a build."""
     from tools.execution import environment
     from tools.kernel import forks
@@ -103,16 +103,16 @@ def served(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def forked(served):
+def forked(chapters_served):
     """Chapters are forked there, so that none imports the packages anew."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in served.items():
+        for name, value in chapters_served.items():
             patch.setenv(name, value)
         yield
 
 
 @pytest.fixture(scope="session")
-def served_again(tmp_path_factory):
+def chapters_served_again(tmp_path_factory):
     """The variable that leads to another such process, as in a build's second run."""
     from tools.execution import environment
     from tools.kernel import forks

@@ -240,9 +240,9 @@ DIFFER = {
 
 
 @pytest.fixture(scope="module")
-def second_runs(tmp_path_factory, forked, served_again):
+def second_runs(tmp_path_factory, forked, chapters_served_again):
     """What a second run says of a chapter whose cells agree, and of one whose cells do not."""
-    said, variables = [], environment() | served_again
+    said, variables = [], environment() | chapters_served_again
     for cells in (AGREE, DIFFER):
         made = executed(tmp_path_factory.mktemp("twice"), *cells.values())
         words = comparison([made / Chapter("book/part/one").notebook], "-n", "0")

@@ -131,10 +131,10 @@ print(*shown, sep="\\n")
 """
 
 
-def test_a_forked_chapter_cannot_tell(project, served, monkeypatch):
+def test_a_forked_chapter_cannot_tell(project, chapters_served, monkeypatch):
     """Settings of Python, pandas and matplotlib, folder and variables are those without a fork."""
     found = []
-    for variables in ({}, served):
+    for variables in ({}, chapters_served):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         chapter = Chapter("book/part/one")
@@ -160,17 +160,17 @@ CHANCE = "import sys, numpy as np\nprint('fork' if 'numba' in sys.modules else '
 
 @pytest.mark.parametrize("chance", ["hash('a')", "id(object())", "np.random.rand()"])
 def test_what_changes_from_run_to_run_changes_with_the_server(
-    served, served_again, tmp_path, chance
+    chapters_served, chapters_served_again, tmp_path, chance
 ):
-    ways = (served, served_again, {}, {forks.VARIABLE: str(tmp_path / "nobody")})
+    ways = (chapters_served, chapters_served_again, {}, {forks.VARIABLE: str(tmp_path / "nobody")})
     runs = [fork(way, tmp_path, CHANCE.format(chance)) for way in ways]
     kinds, values = zip(*(run.communicate()[0].split() for run in runs), strict=True)
     assert kinds == ("fork", "fork", "new", "new") and len(set(values)) == 4
 
 
-def test_a_fork_ends_as_a_process_does(served, tmp_path):
+def test_a_fork_ends_as_a_process_does(chapters_served, tmp_path):
     ends = {"raise SystemExit(3)": 3, "1 / 0": 1, "import os\nos.kill(os.getpid(), 9)": -9}
-    for variables, (code, expected) in itertools.product(({}, served), ends.items()):
+    for variables, (code, expected) in itertools.product(({}, chapters_served), ends.items()):
         asking = fork(variables, tmp_path, code, stderr=subprocess.PIPE)
         written = asking.communicate()[1]
         assert asking.returncode == expected and ("ZeroDivision" in written) == (expected == 1)
@@ -188,8 +188,8 @@ def begun(variables, folder):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_fork_ends_with_who_asked(served, tmp_path, end):
-    asking, pid = begun(served, tmp_path)
+def test_a_fork_ends_with_who_asked(chapters_served, tmp_path, end):
+    asking, pid = begun(chapters_served, tmp_path)
     os.kill(asking.pid, end)
     assert asking.wait() == -end
     until = time.monotonic() + 5

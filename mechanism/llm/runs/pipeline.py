@@ -18,7 +18,7 @@ from mechanism.llm.models import policies, soups
 from mechanism.llm.rewards import tasks
 from mechanism.llm.runs import evaluate
 from mechanism.llm.stages import Stage, Store
-from mechanism.sweeps import Where, memory, ordered
+from mechanism.sweeps import Where, ordered
 from mechanism.tables.candidates import INITIAL, RANDOM
 from mechanism.tables.trained import objectives, unmixed
 
@@ -50,7 +50,6 @@ class Run:
 
 def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> Run:
     """Make what is missing of a run below `root`, and return all of it."""
-    memory.keep()
     store, settings = Store(root, say), policies.settled(settings)
     initial = initial_model(settings, store)
     if not settings.train:
