@@ -112,10 +112,9 @@ def token_log_probs(
     hidden = upper.model(
         inputs_embeds=states, attention_mask=attention, position_ids=position, use_cache=False
     ).last_hidden_state[:, -length - 1 :]
-    logits = upper.lm_head(hidden[:, :-1]).float() / temperature
-    scored = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), tokens.flatten(), reduction="none"
-    )
+    # one matrix: for a slice of three dimensions torch copies the head once a completion
+    logits = upper.lm_head(hidden[:, :-1].flatten(0, 1)).float() / temperature
+    scored = torch.nn.functional.cross_entropy(logits, tokens.flatten(), reduction="none")
     return -scored.view(tokens.shape), hidden
 
 
