@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mechanism.llm.config import preset
 from mechanism.llm.hub import sources
@@ -160,3 +161,31 @@ def _log_prob(model, head, tail, temperature):
         logits = model(torch.tensor([[*head, *tail]]), use_cache=False).logits[0]
     law = (logits[len(head) - 1 : -1].double() / temperature).log_softmax(-1)
     return float(law[range(len(tail)), list(tail)].sum())
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that one operation gave back."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.most = max(self.most, out.numel())
+        return out
+
+
+def test_the_head_is_not_copied_once_a_completion(settings):
+    """Of all that is computed the logits are the most: rows of text times words."""
+    model, _ = rounds.adapted(policies.source(settings), settings)
+    _, upper = pool.split(model, 1)
+    head = upper.lm_head
+    rows, width = 16, head.in_features
+    length = min(3, width - 1)  # fewer than the head has columns, or its copies would be smaller
+    states = torch.randn(rows, 5 + length, width)
+    tokens = torch.zeros(rows, length, dtype=torch.long)
+    attention = torch.ones(rows, 5 + length, dtype=torch.long)
+    with Largest() as seen:
+        found, _ = pool.token_log_probs(upper, states, attention, tokens, 1.0)
+        found.sum().backward()
+    assert seen.most == rows * length * head.out_features > head.weight.numel()
