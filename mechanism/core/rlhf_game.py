@@ -52,7 +52,7 @@ class RLHFGame(Groups):
     sizes : array_like, shape (..., n)
         Group sizes w_i > 0 (integers in the paper, reals allowed).
     reference : array_like, shape (..., m)
-        Initial model q, positive, sums to 1.
+        Initial model q, at least 2.225e-308 (the least float64 of full precision), sums to 1.
     divergence : Divergence
         e.g. ``KL(0.2)``.
     normalization : {"summation", "maximum"}, optional

@@ -12,6 +12,7 @@ from mechanism.core.errors import (
     require,
 )
 
+LEAST = float(np.finfo(float).tiny)  # of probabilities of the initial model
 LARGEST = 1e300  # of sums of rewards, so that no difference, mean or welfare overflows
 ROUNDING = 1e-5  # how far float32 leaves the sum of a softmax from 1
 SETTLED = 1e-12  # a sum that is as near to 1 as this is left alone
@@ -81,9 +82,12 @@ def check_scores(argument: str, rows: Floats, sizes: Floats, lam: float = 1.0) -
 def check_reference(reference: Floats, rewards: Floats) -> Floats:
     """Return the positive distributions (..., m), free of float32's rounding, or raise."""
     check_last("reference", reference, rewards.shape[-1], "outcomes")
-    fix = "leave out outcomes that the initial model never produces"
-    positive = np.isfinite(reference) & (reference > 0)
-    require(positive, "reference", reference, "must be finite and > 0", fix)
+    if not (reference.min(initial=1.0) >= LEAST and reference.max(initial=0.0) < np.inf):
+        fix = "leave out outcomes that the initial model never produces"
+        positive = np.isfinite(reference) & (reference > 0)
+        require(positive, "reference", reference, "must be finite and > 0", fix)
+        rule = f"must be at least {LEAST:.4g}: smaller numbers have few digits in float64"
+        require(reference >= LEAST, "reference", reference, rule, fix)
     return unit_sums("reference", reference)
 
 

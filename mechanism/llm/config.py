@@ -171,7 +171,7 @@ def preset(name: str, **changes: Any) -> Settings:
     try:
         return Settings.model_validate({"preset": name} | PRESETS[name] | extra | changes)
     except ValidationError as error:
-        raise _plain(error) from None
+        raise _plain(error, name) from None
 
 
 def from_parameters(parameters: dict[str, Any]) -> Settings:
@@ -233,14 +233,17 @@ def notebook_settings(names: Mapping[str, Any]) -> tuple[Settings, ...]:
     return tuple(from_parameters(given | {"game": game}) for game in games)
 
 
-def _plain(error: ValidationError) -> InvalidInputError:
-    """Say the first fault in the project's own words."""
+def _plain(error: ValidationError, scale: str) -> InvalidInputError:
+    """Say the first fault in the project's own words; to mend it, what the scale has."""
     fault = error.errors()[0]
     name = ".".join(map(str, fault["loc"])) or "settings"
     if fault["type"] == "extra_forbidden":
         known = ", ".join(Settings.model_fields)
         return InvalidInputError(name, fault["input"], "no such setting", f"use one of {known}")
-    rule, fix = fault["msg"].removeprefix("Value error, "), "see mechanism.llm"
+    field = str(fault["loc"][0])
+    default = Settings.model_fields[field].get_default(call_default_factory=True)
+    usual = ({"preset": scale} | PRESETS[scale]).get(field, default)
+    rule, fix = fault["msg"].removeprefix("Value error, "), f"the {scale} scale has {usual!r}"
     if fault["type"] == "tuple_type":
         rule, fix = "not a list", f"e.g. {name}=[0.5]"
     return InvalidInputError(name, fault["input"], rule, fix)

@@ -18,6 +18,7 @@ from mechanism import (
     Mechanism,
     ReverseKL,
     RLHFGame,
+    SquaredHellinger,
     TotalVariation,
     affine_maximizer_payments,
     normalize,
@@ -125,6 +126,17 @@ def test_divergences_are_finite_where_they_are():
     assert KL(1.0).value([1.0, 0.0], [5e-324, 1.0]) == pytest.approx(744.44, abs=0.01)
     for divergence in (KL(1.0), ChiSquared(1.0)):
         assert divergence.value([0.5, 0.5], [1.0, 0.0]) == np.inf
+
+
+@pytest.mark.parametrize("rare", [2.2e-308, 1e-310, 5e-324])
+def test_a_reference_of_few_digits_is_refused(rare):
+    """Its inverse is beyond float64, and the optimum under two divergences was not a number."""
+    least = np.finfo(float).tiny
+    for divergence in (KL(1.0), TotalVariation(1.0), SquaredHellinger(1.0), Alpha(0.3, 1.0)):
+        with pytest.raises(InvalidInputError, match=r"reference\[2\].*at least 2.225e-308"):
+            RLHFGame([[0.0, 0.1, 900.0]], [1], [0.5, 0.5, rare], divergence)
+        solution = solve(RLHFGame([[0.0, 0.1, 900.0]], [1], [0.5, 0.5, least], divergence))
+        assert abs(solution.policy.sum() - 1) < 1e-12 and solution.dual_gap < 1e-9 * solution.value
 
 
 def test_chi_squared_with_a_large_multiplier_is_exact():

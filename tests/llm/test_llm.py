@@ -31,8 +31,9 @@ def test_presets_are_valid_and_differ_from_each_other(name):
     ("given", "words"),
     [
         ({"preset": "tiny", "stepz": 3}, "stepz = 3: no such setting"),
-        ({"preset": "tiny", "steps": "many"}, "steps = many"),
-        ({"preset": "tiny", "lam": 0.0}, "lam = 0.0"),
+        ({"preset": "tiny", "steps": "many"}, "steps = many: .* Fix: the tiny scale has 30"),
+        ({"preset": "small", "lam": 0.0}, "lam = 0.0: .* Fix: the small scale has 0.1"),
+        ({"preset": "small", "substitutes": {"a": 3}}, "substitutes.a = 3: .* has {}"),
         ({"preset": "huge"}, "preset = huge: not a scale"),
         ({"preset": "tiny", "game": "chess"}, "game = chess"),
         ({"preset": "tiny", "soup_scales": 0.5}, "scales = 0.5: not a list.*e.g. soup_scales="),
