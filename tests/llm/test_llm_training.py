@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.llm.runs import comparison, outcomes
+from mechanism.llm.runs import comparison, outcomes, record
 from mechanism.llm.studies import learning_rates
+from mechanism.llm.training import rounds
 from mechanism.tables import objective
 from mechanism.tables.candidates import from_table
 
@@ -136,3 +137,32 @@ def test_the_scaled_run_is_of_a_seed_whose_record_has_a_larger_pool_and_whole_so
     ]
     assert other.settings.soup_scales == () and other.folder != run.folder
     assert comparison.texts_drawn(other)[0] > comparison.texts_drawn(run)[0]
+
+
+def test_texts_and_tokens_are_fitted_to_the_same_pool_and_judged_on_the_same_prompts():
+    """Slow oracle: net of each prompt by loops over both records, and their differences."""
+    table = comparison.fitted_to().set_index(["trained for", "fit_to"])
+    (folder,) = record.RECORDED.glob("small_*_texts_seed*")
+    runs = {"texts": record.read(folder), "tokens": comparison.scaled_run()}
+    pools = [run.settings.only(*rounds.SETTINGS, "train_prompts") for run in runs.values()]
+    assert pools[0] == pools[1] and runs["texts"].settings.fit_to == "texts"
+    starts = [run.samples.query("candidate == 'initial'").text.tolist() for run in runs.values()]
+    assert starts[0] == starts[1]
+    for name, end in (("harmless", "soup 1.00"), ("humor", "soup 0.00")):
+        nets = {kind: nets_of(run, name, end) for kind, run in runs.items()}
+        for kind, net in nets.items():
+            assert table.loc[(name, kind), "net"] == pytest.approx(net.mean())
+        less = nets["tokens"] - nets["texts"]
+        assert table.loc[(name, "texts"), "less"] == pytest.approx(less.mean())
+        assert table.loc[(name, "texts"), "less_se"] == pytest.approx(less.std(ddof=1) / 8)
+
+
+def nets_of(run, reward, name):
+    """Net of each of 64 prompts."""
+    nets = []
+    for _, rows in run.samples.groupby("prompt"):
+        own, first = (rows[rows.candidate == each] for each in (name, "initial"))
+        won = own[f"reward_{reward}"].mean() - first[f"reward_{reward}"].mean()
+        nets.append(won - 0.1 * (own.log_prob - own.log_prob_initial).mean())
+    assert len(nets) == 64
+    return np.array(nets)

@@ -1,5 +1,6 @@
 """Regression beside RLOO as recorded: what each won, what it drew, how long it took."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,9 +95,7 @@ def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
         to the pool alone (0 rounds) and after each round on policy, from the record of outcomes
         where that has the run; all others from their samples.
     """
-    single = [reward for names in REWARDS.values() for reward in names]
-    fitted = pd.read_csv(RECORDED / "regression" / "outcomes.csv")
-    fitted = fitted[fitted["trained for"].isin(single)]
+    fitted = fits_recorded(runs)
     told = "regression, " + fitted["rounds"].astype(str) + " rounds"
     lines = fitted.assign(trainer=told)[[*SHARE]].to_dict("records")
     have = set(zip(fitted["game"], fitted["seed"], strict=True))
@@ -112,6 +111,20 @@ def shares(runs: Sequence[Recorded]) -> pd.DataFrame:
                     line = run.settings.game, reward, run.settings.seed, named
                     lines.append(dict(zip(SHARE, (*line, got.share, got.share_se), strict=True)))
     return pd.DataFrame(lines)
+
+
+def fits_recorded(runs: Sequence[Recorded]) -> pd.DataFrame:
+    """Return the record of outcomes, of single rewards, for those of the runs that it is of.
+
+    Runs on a GPU have left it: what each fit reached. A seed that was trained anew elsewhere has a
+    record of its own, and what stands there is of another training.
+    """
+    study = RECORDED / "regression"
+    command = json.loads((study / "provenance.json").read_text("utf-8"))["command"]
+    made = [(r.settings.game, r.settings.seed) for r in runs if r.provenance["command"] == command]
+    found = pd.read_csv(study / "outcomes.csv")
+    single = found["trained for"].isin([name for names in REWARDS.values() for name in names])
+    return found[single & pd.MultiIndex.from_frame(found[["game", "seed"]]).isin(made)]
 
 
 def scaled_run() -> Recorded:
@@ -148,6 +161,67 @@ def scaled_soups(run: Recorded) -> pd.DataFrame:
             lines.append(line | vars(got.summary()))
     columns = ["sizes", "weight", "scale", "won", "won_se", "kl", "kl_se", "net", "net_se"]
     return pd.DataFrame(lines)[columns].round({"weight": 9, "scale": 9})
+
+
+def fitted_to() -> pd.DataFrame:
+    """Return what single rewards won where tokens and where whole texts were fitted to one pool.
+
+    Returns
+    -------
+    DataFrame
+        A row a reward and `fit_to`: `won`, `kl`, `net`, `net_se`; `less`, what texts win net
+        less than tokens, and its standard error, by prompt, on both rows.
+    """
+    (folder,) = RECORDED.glob("small_*_texts_seed*")
+    runs, lines = {"tokens": scaled_run(), "texts": read(folder)}, []
+    settings = runs["texts"].settings
+    for name, end in candidates.trained_models(settings.rewards).items():
+        if name in settings.rewards:
+            found = {
+                kind: objective.gains(outcomes.tables(run), [name], np.ones(1), settings.lam, end)
+                for kind, run in runs.items()
+            }
+            less = found["tokens"].net - found["texts"].net
+            apart = {"less": less.mean(), "less_se": float(candidates.standard_error(less))}
+            for kind, got in found.items():
+                lines.append({"trained for": name, "fit_to": kind} | vars(got.summary()) | apart)
+    columns = ["trained for", "fit_to", "won", "kl", "net", "net_se", "less", "less_se"]
+    return pd.DataFrame(lines)[columns]
+
+
+def repeats(game: str, seed: int) -> pd.DataFrame:
+    """Return what the rule releases in each recorded training of one game and seed on one pool.
+
+    Returns
+    -------
+    DataFrame
+        A row a training by regression of tokens and a size vector, by rising number of texts:
+        `pool` (prompts x completions), `rounds`, `soups` (all that the rule chose among),
+        `verdict` (whether it is the one that counts there), `sizes`, `net`, `net_se`, `errors`.
+    """
+    found = [read(folder) for folder in RECORDED.glob(f"small_{game}_*")]
+    runs = [run for run in found if run.settings.seed == seed and _fits_tokens(run)]
+    counted = {run.folder for run in outcomes.seeds_of(game)}
+    lines = []
+    for run in sorted(runs, key=lambda run: sum(texts_drawn(run))):
+        s, table = run.settings, outcomes.tables(run)
+        told = {
+            "pool": f"{s.train_prompts} x {s.pool_samples}",
+            "rounds": s.rounds,
+            "soups": sum(map(candidates.is_released, table["candidate"].unique())),
+            "verdict": "yes" if run.folder in counted else "no",
+        }
+        for sizes in candidates.SIZES:
+            weights = outcomes.size_weights(sizes)
+            got = objective.released_gains(table, s.rewards, weights, s.lam).summary()
+            line = {"sizes": f"{sizes[0]:g}, {sizes[1]:g}", "net": got.net, "net_se": got.net_se}
+            lines.append(told | line | {"errors": got.net / got.net_se})
+    return pd.DataFrame(lines)
+
+
+def _fits_tokens(run: Recorded) -> bool:
+    s = run.settings
+    return s.train and s.trainer == "regression" and s.fit_to == "tokens"
 
 
 def divergence_by_step(run: Recorded, parts: int = 3) -> pd.DataFrame:
