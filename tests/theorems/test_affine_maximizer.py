@@ -9,11 +9,14 @@ from mechanism import (
     Alpha,
     CandidateGame,
     ChiSquared,
+    JensenShannon,
     Mechanism,
     ReverseKL,
     RLHFGame,
+    SquaredHellinger,
     TotalVariation,
     affine_maximizer_payments,
+    normalize,
     sw_max,
 )
 from mechanism.attack.claim_result import scale
@@ -26,6 +29,7 @@ from mechanism.theorems.affine_maximizer import (
     check_ir,
     check_non_negative,
     check_prop_4_4,
+    kinks,
     size_breakpoints,
     size_curve,
     utility_area,
@@ -255,3 +259,34 @@ def test_bisection_ends_on_both_sides_of_a_jump(games):
         gap = np.abs(steps[moved][:, None] - steps[~moved]).max(axis=-1).min()
         found += gap < 2.0**-10 and len(table.sizes) > 30
     assert found >= 6
+
+
+@pytest.mark.parametrize(
+    "divergence",
+    [
+        JensenShannon(0.17),
+        SquaredHellinger(0.1),
+        ReverseKL(0.05),
+        Alpha(-1.0, 0.1),
+        Alpha(0.3, 0.1),
+    ],
+)
+def test_every_sudden_bend_of_the_curve_is_an_edge_of_the_quadrature(divergence):
+    """What the initial model hardly ever produces comes in within a sliver of shares."""
+    rare = np.array([1.5e-20, 7.2e-12, 1e-49])
+    rewards = normalize([[0.115, 0.302, 0.237, 0.346], [0.743, 0.089, 0.143, 0.025]], "summation")
+    game = RLHFGame(rewards, [10.0, 5.0], [*rare, 1 - rare.sum()], divergence)
+
+    def appeared(share):
+        return np.asarray(sw_max(game.with_report(1, size=5 * share)))[..., :3].sum(-1)
+
+    found = kinks(game, 1)
+    assert len(found) and (appeared(found - 1e-6) < 1e-9).all()
+    assert (appeared(found + 1e-4) > 1e-4).all()
+    grid = np.linspace(1e-3, 1, 4001)
+    bends = np.abs(np.diff(appeared(grid), 2))
+    edges = np.concatenate([found, size_breakpoints(game, 1)])
+    peaks = (bends[1:-1] > bends[:-2]) & (bends[1:-1] >= bends[2:]) & (bends[1:-1] > 1e-4)
+    assert peaks.any()
+    for place in grid[2:-2][peaks]:
+        assert np.abs(edges - place).min() < 5e-4, place

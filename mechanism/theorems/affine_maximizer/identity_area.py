@@ -23,51 +23,16 @@ from mechanism.attack.claim_result import (
 from mechanism.attack.games import Draws, Game, Games
 from mechanism.attack.outputs import checker
 from mechanism.attack.replay import slow_optimum, slow_utility
-from mechanism.attack.reports import own_row
 from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.payments import Mechanism, leave_one_out_scores
-from mechanism.core.rlhf_game import CandidateGame, RLHFGame
+from mechanism.core.rlhf_game import CandidateGame
 from mechanism.core.sw_max import optimal_policies, sw_max
+from mechanism.theorems.affine_maximizer.size_changes import kinks, size_breakpoints
 
 QUADRATURE = 1e-11  # relative error granted to a quadrature, which is asked for a tenth of it
 ESTIMATED = "rounding and error of the quadrature, at least 1e-11 (max |S| + lam)"
 ENDS = 8.0 ** -np.arange(2.0, 15.0)  # shares at which the ends of the size curve are probed
-
-
-def size_breakpoints(game: Game, i: int) -> Floats:
-    """Points s in (0, 1) where the best outcome of S(s) = S_-i + s w_i rm_i changes.
-
-    Walks the upper envelope of m lines. For total variation the points are added where mass starts
-    or stops to move (max S - S(x) = 2 lam), so that with these, as for candidate sets, the model is
-    constant in between.
-
-    >>> size_breakpoints(CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1]), 0)
-    array([0.5])
-    """
-    slopes = game.sizes[i] * own_row(game, i)
-    if isinstance(game, CandidateGame):
-        base = leave_one_out_scores(game.sizes, game.values)[i]
-        base = base if game.divergences is None else base - game.divergences
-        reach = np.inf
-    else:
-        base = leave_one_out_scores(game.sizes, game.rewards)[i]
-        moves = isinstance(game.divergence, TotalVariation)
-        reach = 2 * game.divergence.lam if moves else np.inf
-    s, points = 0.0, [np.empty(0)]
-    top = int(np.lexsort((slopes, base))[-1])
-    while s < 1:
-        rise = slopes - slopes[top]
-        with np.errstate(all="ignore"):
-            crossings = np.where(rise > 0, (base[top] - base) / rise, np.inf)
-            jumps = (base[top] - base - reach) / rise
-        following = int(crossings.argmin())
-        end = min(1.0, max(s, float(crossings[following])))
-        points.append(jumps[np.isfinite(jumps) & (jumps > s) & (jumps < end)])
-        points.append(np.array([end]))
-        s, top = end, following
-    found = np.unique(np.concatenate(points))
-    return found[(found > 0) & (found < 1)]
 
 
 @dataclass(frozen=True)
@@ -102,60 +67,6 @@ def size_curve(game: Game, i: int, share: Floats, mechanism: Mechanism | None = 
         return np.asarray(game.sizes[i] * np.reshape(values, share.shape))
     reported = game.with_report(i, size=share * game.sizes[i])
     return np.asarray(game.sizes[i] * game.valuations(sw_max(reported))[..., i])
-
-
-def kinks(game: Game, i: int) -> Floats:
-    """Shares s where an outcome's probability reaches 0 (f'(0) finite).
-
-    Above 40 outcomes the optima themselves are bisected, see `_support_changes`. Below, with mu
-    such that x is just at 0, the others' mass is sum_y q(y) (f')^-1(f'(0) + S(y) - S(x)): x is out
-    where that exceeds 1. Crossings of the lines S(x), S(y) bracket the changes.
-    """
-    if not isinstance(game, RLHFGame) or game.divergence.interior:
-        return np.empty(0)
-    if game.outcomes > 40:
-        return _support_changes(game, i)
-    slopes = game.sizes[i] * own_row(game, i)
-    base = leave_one_out_scores(game.sizes, game.rewards)[i]
-    floor = game.divergence.df(0.0)
-
-    def excess(s: Floats, x: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Floats:
-        scores = base + s[:, None] * slopes
-        rises = scores - np.take_along_axis(scores, x[:, None], axis=-1)
-        return np.asarray(game.divergence.df_inverse(floor + rises) @ game.reference - 1.0)
-
-    with np.errstate(all="ignore"):
-        cross = -(base[:, None] - base) / (slopes[:, None] - slopes)
-    grid = np.unique(np.concatenate([[0.0, 1.0], cross[(cross > 0) & (cross < 1)]]))
-    s, x = np.repeat(grid, game.outcomes), np.tile(np.arange(game.outcomes), len(grid))
-    out = (excess(s, x) > 0).reshape(len(grid), -1)
-    cell, which = np.nonzero(out[1:] != out[:-1])
-    low, high, before = grid[cell], grid[cell + 1], out[cell, which]
-    for _ in range(55):
-        middle = (low + high) / 2
-        same = (excess(middle, which) > 0) == before
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    found = np.unique(low)
-    return found[(found > 0) & (found < 1)]
-
-
-def _support_changes(game: RLHFGame, i: int, cells: int = 64, rounds: int = 20) -> Floats:
-    """Both ends of the short brackets in which the support of the optimum changes."""
-
-    def support(share: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        sizes = np.maximum(share, 1e-300) * game.sizes[i]
-        return np.asarray(sw_max(game.with_report(i, size=sizes))) > 0
-
-    grid = np.linspace(0.0, 1.0, cells + 1)
-    kept = support(grid)
-    cell, which = np.nonzero(kept[1:] != kept[:-1])
-    low, high, before = grid[cell], grid[cell + 1], kept[cell, which]
-    for _ in range(rounds if len(cell) else 0):
-        middle = (low + high) / 2
-        same = support(middle)[np.arange(len(which)), which] == before
-        low, high = np.where(same, middle, low), np.where(same, high, middle)
-    found = np.unique(np.concatenate([low, high]))
-    return found[(found > 0) & (found < 1)]
 
 
 def _steep_ends(curve: Callable[[Floats], Floats]) -> Floats:
