@@ -139,6 +139,21 @@ def test_the_scaled_run_is_of_a_seed_whose_record_has_a_larger_pool_and_whole_so
     assert comparison.texts_drawn(other)[0] > comparison.texts_drawn(run)[0]
 
 
+def test_a_seed_that_was_trained_again_shows_every_training_and_counts_one():
+    """None is left out, and the one that counts is the one whose outcomes the verdict has."""
+    table = comparison.repeats("harmless_humor", 1)
+    assert table.groupby(["pool", "soups"]).ngroups == 3 and (table.verdict == "yes").sum() == 3
+    counted = table[table.verdict == "yes"].set_index("sizes")
+    everywhere = outcomes.outcomes(["harmless_humor"])
+    mine = everywhere[(everywhere.kind == "released soup") & (everywhere.seed == "1")]
+    for row in mine.itertuples():
+        assert counted.loc[row.model.removeprefix("soup released at "), "net"] == row.net
+    first = table[(table.soups == 3) & (table.sizes == "3, 7")].iloc[0]
+    assert first.errors < outcomes.EACH < counted.errors.min()  # what it was trained again for
+    texts = table.pool.map(lambda pool: np.prod([int(part) for part in pool.split(" x ")]))
+    assert texts.is_monotonic_increasing
+
+
 def test_texts_and_tokens_are_fitted_to_the_same_pool_and_judged_on_the_same_prompts():
     """Slow oracle: net of each prompt by loops over both records, and their differences."""
     table = comparison.fitted_to().set_index(["trained for", "fit_to"])

@@ -99,10 +99,12 @@ AT_TRUE = {"payments": payments(TRUE)}
 CONTROL = {"is the control trained too": frozenset({RANDOM})}
 ALPHA_BETWEEN = frozenset({Report(TRUE, "alpha", 0.75).model})  # the one that is missing
 EVERYTHING = AT_TRUE | lies() | REST | CONTROL  # of one game and seed, from one pool
+RLOO = "does RLOO pay with as many completions"
 PLAN: tuple[Job, ...] = (
-    Job("harmless_humor", 1, {}, base=True, soups=11),  # of its three soups one was too coarse
     Job("harmless_humor", 0, REST),
     Job("faithful_summary", 0, REST | {"the curve of one training": ALPHA_BETWEEN}),
+    Job("harmless_humor", 0, {RLOO: frozenset({"humor"})}, rloo=True),
+    Job("faithful_summary", 0, {RLOO: frozenset({"faithful"})}, rloo=True),
 )
 
 
