@@ -61,7 +61,8 @@ def run(settings: Settings, root: Path, say: Callable[[str], None] = print) -> R
     for name, weights in soups.recipes(settings.soups, settings.soup_scales).items():
         tables.append(sample_table(settings, store, initial, name, adapters, weights))
     support = sample_table(settings, store, initial, "support")
-    stages = [initial, *adapters, *tables, support]
+    drawn = [pool(settings, store, initial)] if settings.trainer == "regression" else []
+    stages = [initial, *drawn, *adapters, *tables, support]
     alone = {name: adapter(settings, store, initial, name) for name in _unmixed(settings)}
     for name, trained in alone.items():
         tables.append(sample_table(settings, store, initial, name, [trained], (1.0,)))

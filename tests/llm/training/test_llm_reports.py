@@ -57,6 +57,7 @@ def test_tables_of_the_run_have_every_model(made):
     log = record.training_log(run).groupby("trained_for")["reward"].count()
     assert set(log.index) == {FIRST, SECOND, *CHOSEN} - {RANDOM}
     assert set(log.index[log > 0]) == {FIRST, SECOND}  # the others have no reward of their own
+    assert [stage.name for stage in run.stages].count("pool") == 1  # its time is the run's too
     assert set(run.samples["candidate"]) == set(exact.candidate_names(run.exact)) == names
 
 
