@@ -104,19 +104,29 @@ def _edges(
         return np.linspace(0.0, 1.0, 3), False
     base = game.with_report(i, reward=start[0], size=start[1]).scores()
     steps = isinstance(game, CandidateGame) or isinstance(game.divergence, TotalVariation)
-    reach = 2 * game.divergence.lam if isinstance(game, RLHFGame) and steps else np.inf
-    s, points, top = 0.0, [0.0], int(np.lexsort((direction, base))[-1])
-    while s < 1:  # walk along the upper envelope of the lines base + s direction
-        rise = direction - direction[top]
+    return turning_points(game, base, direction), steps
+
+
+def turning_points(game: Game, base: Floats, slopes: Floats) -> Floats:
+    """Points s in [0, 1], both ends too, where the best outcome of base + s slopes (m,) changes.
+
+    Walks the upper envelope of m lines. For total variation the points are added where mass starts
+    or stops to move (max S - S(x) = 2 lam), so that with these, as for candidate sets, the model is
+    constant in between.
+    """
+    moving = game.divergence if isinstance(game, RLHFGame) else None
+    reach = 2 * moving.lam if isinstance(moving, TotalVariation) else np.inf
+    s, points, top = 0.0, [np.zeros(1)], int(np.lexsort((slopes, base))[-1])
+    while s < 1:
+        rise = slopes - slopes[top]
         with np.errstate(all="ignore"):
             crossings = np.where(rise > 0, (base[top] - base) / rise, np.inf)
             jumps = (base[top] - base - reach) / rise
         following = int(crossings.argmin())
         end = min(1.0, max(s, float(crossings[following])))
-        points += [float(x) for x in jumps[np.isfinite(jumps) & (jumps > s) & (jumps < end)]]
-        points.append(end)
+        points += [jumps[np.isfinite(jumps) & (jumps > s) & (jumps < end)], np.array([end])]
         s, top = end, following
-    return np.unique(points), steps
+    return np.unique(np.concatenate(points))
 
 
 def _integrate(

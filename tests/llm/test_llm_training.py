@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mechanism.llm.runs import comparison, outcomes, record
+from mechanism.llm.runs import comparison, outcomes
 from mechanism.llm.studies import learning_rates
 from mechanism.llm.training import rounds
 from mechanism.tables import objective
 from mechanism.tables.candidates import from_table
+from tests.llm.nets_by_loops import nets_of
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +158,7 @@ def test_a_seed_that_was_trained_again_shows_every_training_and_counts_one():
 def test_texts_and_tokens_are_fitted_to_the_same_pool_and_judged_on_the_same_prompts():
     """Slow oracle: net of each prompt by loops over both records, and their differences."""
     table = comparison.fitted_to().set_index(["trained for", "fit_to"])
-    (folder,) = record.RECORDED.glob("small_*_texts_seed*")
-    runs = {"texts": record.read(folder), "tokens": comparison.scaled_run()}
+    runs = {"texts": comparison.texts_run(), "tokens": comparison.scaled_run()}
     pools = [run.settings.only(*rounds.SETTINGS, "train_prompts") for run in runs.values()]
     assert pools[0] == pools[1] and runs["texts"].settings.fit_to == "texts"
     starts = [run.samples.query("candidate == 'initial'").text.tolist() for run in runs.values()]
@@ -168,16 +168,5 @@ def test_texts_and_tokens_are_fitted_to_the_same_pool_and_judged_on_the_same_pro
         for kind, net in nets.items():
             assert table.loc[(name, kind), "net"] == pytest.approx(net.mean())
         less = nets["tokens"] - nets["texts"]
-        assert table.loc[(name, "texts"), "less"] == pytest.approx(less.mean())
+        assert len(less) == 64 and table.loc[(name, "texts"), "less"] == pytest.approx(less.mean())
         assert table.loc[(name, "texts"), "less_se"] == pytest.approx(less.std(ddof=1) / 8)
-
-
-def nets_of(run, reward, name):
-    """Net of each of 64 prompts."""
-    nets = []
-    for _, rows in run.samples.groupby("prompt"):
-        own, first = (rows[rows.candidate == each] for each in (name, "initial"))
-        won = own[f"reward_{reward}"].mean() - first[f"reward_{reward}"].mean()
-        nets.append(won - 0.1 * (own.log_prob - own.log_prob_initial).mean())
-    assert len(nets) == 64
-    return np.array(nets)

@@ -12,6 +12,7 @@ from mechanism.llm.runs import outcomes, record
 from mechanism.llm.studies.gpu_record import OUTCOMES
 from mechanism.tables import objective
 from mechanism.tables.candidates import INITIAL, standard_error
+from tests.llm.nets_by_loops import nets_of
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,6 @@ def test_outcomes_are_those_that_the_run_recorded(monkeypatch):
     """
     counted, (coarse,) = outcomes.seeds_of, record.RECORDED.glob("small_*_coarse_seed*")
     old = record.read(coarse)
-
     again = old.settings.game, old.settings.seed
 
     def of_the_run(game):
@@ -86,16 +86,8 @@ def test_outcomes_are_those_that_the_run_recorded(monkeypatch):
 
 def test_seeds_are_pooled_prompt_by_prompt(table):
     """Slow oracle: net of each prompt by loops over the sample tables, then mean and error."""
-    per_prompt = []
-    for run in outcomes.seeds_of("harmless_humor"):
-        samples, lam = run.samples, run.settings.lam
-        nets = []
-        for _, rows in samples.groupby("prompt"):
-            own, first = (rows[rows.candidate == name] for name in ("soup 0.00", INITIAL))
-            kl = (own.log_prob - own.log_prob_initial).mean()
-            nets.append(own.reward_humor.mean() - first.reward_humor.mean() - lam * kl)
-        per_prompt.append(nets)
-    expected = np.mean(per_prompt, axis=0)
+    runs = outcomes.seeds_of("harmless_humor")
+    expected = np.mean([nets_of(run, "humor", "soup 0.00") for run in runs], axis=0)
     row = table[(table.model == "humor") & (table.seed == "0 + 1 + 2")].iloc[0]
     assert row.net == pytest.approx(expected.mean()) and len(expected) == 64
     assert row.net_se == pytest.approx(standard_error(expected))

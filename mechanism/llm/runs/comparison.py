@@ -133,6 +133,12 @@ def scaled_run() -> Recorded:
     return read(folder)
 
 
+def texts_run() -> Recorded:
+    """Return the recorded training that fitted whole texts to the pool of `scaled_run`."""
+    (folder,) = RECORDED.glob("small_*_texts_seed*")
+    return read(folder)
+
+
 def scaled_soups(run: Recorded) -> pd.DataFrame:
     """Return what soups win by the groups' objective, whole and scaled, at each size vector.
 
@@ -172,8 +178,7 @@ def fitted_to() -> pd.DataFrame:
         A row a reward and `fit_to`: `won`, `kl`, `net`, `net_se`; `less`, what texts win net
         less than tokens, and its standard error, by prompt, on both rows.
     """
-    (folder,) = RECORDED.glob("small_*_texts_seed*")
-    runs, lines = {"tokens": scaled_run(), "texts": read(folder)}, []
+    runs, lines = {"tokens": scaled_run(), "texts": texts_run()}, []
     settings = runs["texts"].settings
     for name, end in candidates.trained_models(settings.rewards).items():
         if name in settings.rewards:

@@ -9,50 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanism.attack.games import Game
+from mechanism.attack.paths import turning_points
 from mechanism.attack.reports import own_row
-from mechanism.core.divergences import TotalVariation
 from mechanism.core.errors import Floats
 from mechanism.core.payments import leave_one_out_scores
 from mechanism.core.rlhf_game import CandidateGame, RLHFGame
 from mechanism.core.sw_max import sw_max
 
 RARE = 1e-6  # probability below which an outcome comes in within a sliver that nodes may miss
+INSET = 1e-9  # share of a bracket that is left out at its ends
 Indices: TypeAlias = NDArray[np.intp]
 
 
 def size_breakpoints(game: Game, i: int) -> Floats:
     """Points s in (0, 1) where the best outcome of S(s) = S_-i + s w_i rm_i changes.
 
-    Walks the upper envelope of m lines. For total variation the points are added where mass starts
-    or stops to move (max S - S(x) = 2 lam), so that with these, as for candidate sets, the model is
-    constant in between.
+    See `turning_points`: for total variation and candidate sets the model is constant in between.
 
     >>> size_breakpoints(CandidateGame([[1.0, 0.0], [0.0, 0.5]], [1, 1]), 0)
     array([0.5])
     """
-    slopes = game.sizes[i] * own_row(game, i)
     if isinstance(game, CandidateGame):
         base = leave_one_out_scores(game.sizes, game.values)[i]
         base = base if game.divergences is None else base - game.divergences
-        reach = np.inf
     else:
         base = leave_one_out_scores(game.sizes, game.rewards)[i]
-        moves = isinstance(game.divergence, TotalVariation)
-        reach = 2 * game.divergence.lam if moves else np.inf
-    s, points = 0.0, [np.empty(0)]
-    top = int(np.lexsort((slopes, base))[-1])
-    while s < 1:
-        rise = slopes - slopes[top]
-        with np.errstate(all="ignore"):
-            crossings = np.where(rise > 0, (base[top] - base) / rise, np.inf)
-            jumps = (base[top] - base - reach) / rise
-        following = int(crossings.argmin())
-        end = min(1.0, max(s, float(crossings[following])))
-        points.append(jumps[np.isfinite(jumps) & (jumps > s) & (jumps < end)])
-        points.append(np.array([end]))
-        s, top = end, following
-    found = np.unique(np.concatenate(points))
-    return found[(found > 0) & (found < 1)]
+    return turning_points(game, base, game.sizes[i] * own_row(game, i))[1:-1]
 
 
 def kinks(game: Game, i: int) -> Floats:
@@ -72,12 +54,12 @@ def kinks(game: Game, i: int) -> Floats:
         found.append(_changes(game, i, f.df(0.0), np.arange(game.outcomes)))
     if f.strictly_convex and f.slope_limit < np.inf and game.outcomes <= 40:
         rare = np.flatnonzero(game.reference < RARE)
-        found.append(_changes(game, i, np.asarray(f.lam * f.slope_limit), rare, inset=1e-9))
+        found.append(_changes(game, i, np.asarray(f.lam * f.slope_limit), rare))
     return np.concatenate(found)
 
 
-def _changes(game: RLHFGame, i: int, bound: Floats, of: Indices, inset: float = 0.0) -> Floats:
-    """Shares where the others' mass crosses 1; where lines cross it may be infinite: `inset`."""
+def _changes(game: RLHFGame, i: int, bound: Floats, of: Indices) -> Floats:
+    """Shares where the others' mass at outcomes `of` crosses 1; it may be infinite at crossings."""
     slopes = game.sizes[i] * own_row(game, i)
     base = leave_one_out_scores(game.sizes, game.rewards)[i]
 
@@ -92,7 +74,7 @@ def _changes(game: RLHFGame, i: int, bound: Floats, of: Indices, inset: float = 
         cross = -(base[:, None] - base) / (slopes[:, None] - slopes)
     grid = np.unique(np.concatenate([[0.0, 1.0], cross[(cross > 0) & (cross < 1)]]))
     low, high = (np.repeat(ends, len(of)) for ends in (grid[:-1], grid[1:]))
-    low, high = low + inset * (high - low), high - inset * (high - low)
+    low, high = low + INSET * (high - low), high - INSET * (high - low)
     x = np.tile(of, len(grid) - 1)
     before = excess(low, x) > 0
     changed = before != (excess(high, x) > 0)

@@ -34,14 +34,9 @@ def test_the_plan_ends_within_500_seconds_by_measured_costs():
 
 
 def test_the_plan_asks_for_all_that_the_pages_call_not_run():
-    """And for finer soups where three did not do."""
     made = {f"{job.game}, seed {job.seed}" for job in PLAN if job.base}
     made |= {f"{job.game}, {name}" for job in PLAN if not job.rloo for name in job.models}
     assert not set(outcomes.not_run()) - made
-    table = outcomes.outcomes()
-    short = table[(table["kind"] == "released soup") & (table["errors"] < outcomes.EACH)]
-    finer = {(job.game, str(job.seed)) for job in PLAN if job.base and job.soups == 11}
-    assert set(zip(short["game"], short["seed"], strict=True)) <= finer
     assert set(order(EVERYTHING)) == set(objectives())
 
 

@@ -180,9 +180,8 @@ def test_the_head_is_not_copied_once_a_completion(settings):
     model, _ = rounds.adapted(policies.source(settings), settings)
     _, upper = pool.split(model, 1)
     head = upper.lm_head
-    rows, width = 16, head.in_features
-    length = min(3, width - 1)  # fewer than the head has columns, or its copies would be smaller
-    states = torch.randn(rows, 5 + length, width)
+    rows, length = 16, 3
+    states = torch.randn(rows, 5 + length, head.in_features)
     tokens = torch.zeros(rows, length, dtype=torch.long)
     attention = torch.ones(rows, 5 + length, dtype=torch.long)
     with Largest() as seen:
